@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vila {
+
+/// What this CPU can do, asked of the processor itself (and of the OS for register state).
+struct CpuInfo {
+  std::string model;                  // e.g. "AMD EPYC"
+  std::vector<std::string> features;  // e.g. {"avx2", "fma", "avx512f", …}, only those known to us
+  bool has_avx2 = false;              // with FMA and F16C
+  bool has_avx512 = false;            // F, BW, DQ and VL
+  bool has_avx512_vnni = false;
+};
+
+/// Immutable after the call; cheap enough to be called once per program.
+CpuInfo detect_cpu();
+
+/// Largest resident set of this process so far, in bytes.
+int64_t peak_resident_bytes();
+
+}  // namespace vila

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace vila::formats {
+
+/// A tensor and its name, to be written.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// The content of one .safetensors file. Tensors are views into the mapped file, which each of them
+/// keeps alive. Immutable.
+struct SafetensorsFile {
+  std::map<std::string, Tensor, std::less<>> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Maps a file and checks its whole header: lengths, dtypes, shapes (products without overflow),
+/// offsets inside the file, in order, without holes or overlaps, as the format demands.
+/// @throws Error{invalid_model} with file, tensor, what was expected and found; Error{not_found}.
+/// Source: the format's README (huggingface/safetensors). See docs/formats.md.
+SafetensorsFile read_safetensors(const std::filesystem::path& path);
+
+/// Writes a file that appears only when complete. Tensors in the order given.
+/// @throws Error{insufficient_disk | failed}
+void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace vila::formats

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+
+#include "media/image.h"
+
+namespace vila::media {
+
+enum class Filter { nearest, box, bilinear, hamming, bicubic, lanczos };
+
+/// Image.resize of Pillow <= 12.3, byte for byte: kernel widened when shrinking, horizontal pass then
+/// vertical pass, 8-bit rounding after each, fixed-point coefficients.
+/// @throws Error{invalid_image} a target side < 1 or > 32768, or an empty image.
+Image resize(const Image& image, int64_t width, int64_t height, Filter filter = Filter::bicubic);
+
+/// expand2square of llava/mm_utils.py: pasted in the middle of a square of the longer side,
+/// offset = floor(difference / 2).
+Image pad_to_square(const Image& image, std::array<uint8_t, 3> colour);
+
+/// Part of an image; what lies outside is black.
+Image crop(const Image& image, int64_t left, int64_t top, int64_t width, int64_t height);
+
+}  // namespace vila::media

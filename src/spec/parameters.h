@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "spec/config.h"
+#include "tensor/tensor.h"
+
+namespace vila::spec {
+
+enum class Part { llm, mm_projector, vision_tower };
+
+/// One row of the parameter table: the only place where names and shapes of a config are written.
+struct Parameter {
+  std::string name;  // flat layout, e.g. "model.layers.0.self_attn.q_proj.weight"
+  Shape shape;
+  Part part;
+  bool has_decay;    // weight decay applies: all but norms and biases
+  bool is_optional;  // not needed to run (post_layernorm, layers after the selected one)
+};
+
+/// Every parameter of a config, in the order of the forward pass: tower, projector, decoder.
+/// `lm_head.weight` is absent when tied. For a plain language model only the decoder's.
+std::vector<Parameter> parameters(const VilaConfig& config);
+
+/// The steps of a projector type: its Linear layers with the numbers they have in the checkpoint
+/// ("model.mm_projector.0", GELU, "model.mm_projector.2"). @throws Error{invalid_config} listing
+/// the known types.
+struct ProjectorLinear {
+  std::string prefix;  // "model.mm_projector.0"
+  int64_t in = 0;
+  int64_t out = 0;
+};
+std::vector<ProjectorLinear> projector_linears(const VilaConfig& config);
+
+inline constexpr const char* kVisionPrefix = "model.vision_tower.vision_tower.vision_model.";
+
+}  // namespace vila::spec

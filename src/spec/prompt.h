@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace vila::spec {
+
+inline constexpr text::TokenId kImageToken = -200;     // IMAGE_TOKEN_INDEX
+inline constexpr text::TokenId kIgnoreLabel = -100;    // IGNORE_INDEX
+inline constexpr std::string_view kImagePlaceholder = "<image>";
+
+/// How often "<image>" stands in a text.
+int64_t count_images(std::string_view text);
+
+/// tokenizer_image_token of llava/mm_utils.py: each chunk between "<image>" is tokenised alone (with
+/// BOS); where the first id of the prompt is BOS it is kept once and the first id of every chunk is
+/// dropped; -200 stands for each picture.
+std::vector<text::TokenId> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view prompt);
+
+/// Puts the pictures of a request into its prompt: with no placeholder, "<image>\n" per picture in
+/// front (M24's run_vila.py). @throws Error{invalid_argument} giving both counts when they differ.
+std::string place_images(std::string_view prompt, int64_t images);
+
+/// Ids of one training sample and, per id, its label: the id itself, or kIgnoreLabel where no loss is.
+struct LabelledIds {
+  std::vector<text::TokenId> ids;
+  std::vector<text::TokenId> labels;
+};
+
+/// Caption after a picture, "plain" template: "<image>" + caption + "\n"; loss on caption and newline.
+LabelledIds label_plain(const text::Tokenizer& tokenizer, std::string_view caption);
+
+/// Plain text or an interleaved document ("<image>" inside): loss on all text and the EOS put at its
+/// end; pictures never. (LazyMMC4Dataset, LazyCoyoDataset; plain language-model text as well.)
+LabelledIds label_document(const text::Tokenizer& tokenizer, std::string_view text);
+
+/// Instruction sample, preprocess_v1 (F24): template rendered with all turns; loss on answers and
+/// their "</s>". Where re-tokenised lengths do not add up, every label is kIgnoreLabel.
+LabelledIds label_conversation(const text::Tokenizer& tokenizer,
+                               const text::ChatTemplate& chat_template,
+                               std::span<const text::Message> messages,
+                               const std::string* system = nullptr);
+
+}  // namespace vila::spec
