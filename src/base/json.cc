@@ -73,7 +73,10 @@ size_t offset_too_deep(std::string_view text, int max_depth) {
 template <typename T>
 bool has_type(const Json& value) {
   if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
-  if constexpr (std::is_same_v<T, int64_t>) return value.is_number_integer();
+  if constexpr (std::is_same_v<T, int64_t>) {
+    const bool is_too_large = value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX;
+    return value.is_number_integer() && !is_too_large;
+  }
   if constexpr (std::is_same_v<T, double>) return value.is_number();
   if constexpr (std::is_same_v<T, std::string>) return value.is_string();
 }
@@ -111,6 +114,8 @@ Json parse_json(std::string_view text, const std::string& source, const JsonLimi
     const Position at = position_at(text, error.byte > 0 ? error.byte - 1 : 0);
     fail(ErrorCode::invalid_data, "{}:{}:{}: expected valid JSON: {}", source, at.line, at.column,
          error.what());
+  } catch (const Json::out_of_range& error) {
+    fail(ErrorCode::invalid_data, "{}: a number in the JSON is too large: {}", source, error.what());
   }
 }
 

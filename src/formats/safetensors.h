@@ -18,7 +18,7 @@ struct NamedTensor {
 };
 
 /// The content of one .safetensors file. Tensors are views into the mapped file, which each of them
-/// keeps alive. Immutable.
+/// keeps alive; one whose offset is no multiple of its element size is an owning copy. Immutable.
 struct SafetensorsFile {
   std::map<std::string, Tensor, std::less<>> tensors;
   std::map<std::string, std::string> metadata;
@@ -30,7 +30,8 @@ struct SafetensorsFile {
 /// Source: the format's README (huggingface/safetensors). See docs/formats.md.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
-/// Writes a file that appears only when complete. Tensors in the order given.
+/// Writes a file that appears only when complete. The data start at a multiple of 64 bytes and the
+/// tensors stand by falling element size, else in the order given, so that each is aligned.
 /// @throws Error{insufficient_disk | failed}
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
