@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace vila {
 namespace {
@@ -116,6 +117,16 @@ Json parse_json(std::string_view text, const std::string& source, const JsonLimi
          error.what());
   } catch (const Json::out_of_range& error) {
     fail(ErrorCode::invalid_data, "{}: a number in the JSON is too large: {}", source, error.what());
+  }
+}
+
+Json read_json_file(const std::filesystem::path& path, ErrorCode malformed,
+                    const JsonLimits& limits) {
+  try {
+    return parse_json(read_file(path, limits.max_bytes), path.string(), limits);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_data) throw;
+    throw Error(malformed, error.message());
   }
 }
 

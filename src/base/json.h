@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
+
+#include "vila/error.h"
 
 namespace vila {
 
@@ -23,6 +26,11 @@ struct JsonLimits {
 /// @param source  named in the message, e.g. a path.
 /// @throws Error{invalid_data} with source:line:column and what was expected.
 Json parse_json(std::string_view text, const std::string& source, const JsonLimits& limits = {});
+
+/// parse_json() of a whole file. @param malformed  code of the Error when the content is not JSON of
+/// these limits, e.g. invalid_model. @throws Error{not_found} naming the path.
+Json read_json_file(const std::filesystem::path& path, ErrorCode malformed,
+                    const JsonLimits& limits = {});
 
 /// Member `key` of an object as T (bool, int64_t, double, std::string), or `fallback` when it is
 /// absent or null. @throws Error{invalid_config} when it has another type, naming `source` and key.

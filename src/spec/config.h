@@ -26,7 +26,9 @@ struct VisionConfig {
   Activation hidden_act = Activation::quick_gelu;
 
   int64_t grid() const { return image_size / patch_size; }  // patches per side
-  int64_t patches() const { return grid() * grid(); }       // without the class token
+
+  int64_t patches() const { return grid() * grid(); }  // without the class token
+
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
 
@@ -62,6 +64,7 @@ struct VilaConfig {
   media::ProcessorConfig image_processor;
 
   bool has_vision() const { return vision.has_value(); }
+
   /// Encoder layers that must run: hidden_states[select_layer] counts the embedding output as 0.
   int64_t vision_layers_used() const;
   /// Rows that one picture takes in the language model: patches, plus 1 for "cls_patch".
@@ -71,10 +74,18 @@ struct VilaConfig {
 /// Reads config.json of `folder` and, where it names a tower, the config.json and
 /// preprocessor_config.json of `vision_folder`; checks that all fit together.
 /// @throws Error{invalid_config} naming file, key, expected and found; Error{not_found}.
-VilaConfig read_config(const std::filesystem::path& folder, const std::filesystem::path& vision_folder);
+VilaConfig read_config(const std::filesystem::path& folder,
+                       const std::filesystem::path& vision_folder);
+
+/// The tower alone: config.json of a CLIP folder, whose fields stand in "vision_config" or at the
+/// top.
+/// @throws Error{invalid_config | not_found}
+VisionConfig read_vision_config(const std::filesystem::path& vision_folder);
 
 /// Throws Error{invalid_config} when sizes contradict each other (heads, patches, projector, …).
+/// Every size is bounded, so that nothing computed from a valid config overflows.
 void validate(const VilaConfig& config, const std::string& source);
+void validate(const VisionConfig& config, const std::string& source);
 
 /// The files of a flat checkpoint: content of config.json, and of the tower's config.json and
 /// preprocessor_config.json (in the folder that mm_vision_tower names).

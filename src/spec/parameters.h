@@ -32,6 +32,7 @@ struct ProjectorLinear {
   int64_t in = 0;
   int64_t out = 0;
 };
+
 std::vector<ProjectorLinear> projector_linears(const VilaConfig& config);
 
 inline constexpr const char* kVisionPrefix = "model.vision_tower.vision_tower.vision_model.";

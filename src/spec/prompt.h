@@ -12,33 +12,45 @@
 
 namespace vila::spec {
 
-inline constexpr text::TokenId kImageToken = -200;     // IMAGE_TOKEN_INDEX
-inline constexpr text::TokenId kIgnoreLabel = -100;    // IGNORE_INDEX
+inline constexpr text::TokenId kImageToken = -200;   // IMAGE_TOKEN_INDEX
+inline constexpr text::TokenId kIgnoreLabel = -100;  // IGNORE_INDEX
 inline constexpr std::string_view kImagePlaceholder = "<image>";
 
 /// How often "<image>" stands in a text.
 int64_t count_images(std::string_view text);
 
-/// tokenizer_image_token of llava/mm_utils.py: each chunk between "<image>" is tokenised alone (with
-/// BOS); where the first id of the prompt is BOS it is kept once and the first id of every chunk is
-/// dropped; -200 stands for each picture.
-std::vector<text::TokenId> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view prompt);
+/// tokenizer_image_token of llava/mm_utils.py: each chunk between "<image>" is tokenised alone
+/// (with BOS); where the first id of the prompt is BOS it is kept once and the first id of every
+/// chunk is dropped; -200 stands for each picture.
+std::vector<text::TokenId> tokenize_prompt(const text::Tokenizer& tokenizer,
+                                           std::string_view prompt);
 
 /// Puts the pictures of a request into its prompt: with no placeholder, "<image>\n" per picture in
 /// front (M24's run_vila.py). @throws Error{invalid_argument} giving both counts when they differ.
 std::string place_images(std::string_view prompt, int64_t images);
 
-/// Ids of one training sample and, per id, its label: the id itself, or kIgnoreLabel where no loss is.
+/// Text of an interleaved document (LazyMMC4Dataset): sentences joined by one blank, "<image>"
+/// directly in front of the sentence of each picture, without blanks beside it; the same letters in
+/// web text become "<IMAGE>". Pictures then stand in the order of their sentences, ties in the
+/// order given.
+/// @param image_sentences  number of the sentence of each picture.
+/// @throws Error{invalid_data} when such a number is no sentence.
+std::string document_text(std::span<const std::string> sentences,
+                          std::span<const int64_t> image_sentences);
+
+/// Ids of one training sample and, per id, its label: the id itself, or kIgnoreLabel where no loss
+/// is.
 struct LabelledIds {
   std::vector<text::TokenId> ids;
   std::vector<text::TokenId> labels;
 };
 
-/// Caption after a picture, "plain" template: "<image>" + caption + "\n"; loss on caption and newline.
+/// Caption after a picture, "plain" template: "<image>" + caption + "\n"; loss on caption and
+/// newline.
 LabelledIds label_plain(const text::Tokenizer& tokenizer, std::string_view caption);
 
-/// Plain text or an interleaved document ("<image>" inside): loss on all text and the EOS put at its
-/// end; pictures never. (LazyMMC4Dataset, LazyCoyoDataset; plain language-model text as well.)
+/// Plain text or an interleaved document ("<image>" inside): loss on all text and the EOS put at
+/// its end; pictures never. (LazyMMC4Dataset, LazyCoyoDataset; plain language-model text as well.)
 LabelledIds label_document(const text::Tokenizer& tokenizer, std::string_view text);
 
 /// Instruction sample, preprocess_v1 (F24): template rendered with all turns; loss on answers and

@@ -12,9 +12,9 @@ namespace vila::spec {
 /// A run of rows in the spliced sequence: text ids, or the rows of one picture.
 struct Segment {
   bool is_image = false;
-  int64_t begin = 0;        // first row in the spliced sequence
+  int64_t begin = 0;  // first row in the spliced sequence
   int64_t rows = 0;
-  int64_t source = 0;       // first index into ids (text), or number of the picture (image)
+  int64_t source = 0;  // first index into ids (text), or number of the picture (image)
 };
 
 /// Where every row of the model's input comes from: position p is simply row p.
@@ -31,6 +31,7 @@ Splice splice(std::span<const text::TokenId> ids, int64_t images, int64_t tokens
               int64_t max_length);
 
 /// Labels of the spliced rows: kIgnoreLabel for each image row.
-std::vector<text::TokenId> splice_labels(const Splice& layout, std::span<const text::TokenId> labels);
+std::vector<text::TokenId> splice_labels(const Splice& layout,
+                                         std::span<const text::TokenId> labels);
 
 }  // namespace vila::spec

@@ -24,7 +24,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  virtual std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  virtual std::vector<TokenId> encode(std::string_view text,
+                                      const EncodeOptions& options = {}) const = 0;
 
   /// Decoded text. Bytes of byte-fallback pieces come out raw: the text may end in an unfinished
   /// UTF-8 sequence, which Detokenizer holds back. Ids out of range are skipped.
@@ -41,8 +42,8 @@ class Tokenizer {
   virtual bool is_special(TokenId id) const = 0;
 };
 
-/// Loads the tokenizer of a checkpoint folder, or a `tokenizer.model` file itself. The SentencePiece
-/// Llama tokenizer behaves as transformers' slow LlamaTokenizer with `legacy` as in
+/// Loads the tokenizer of a checkpoint folder, or a `tokenizer.model` file itself. The
+/// SentencePiece Llama tokenizer behaves as transformers' slow LlamaTokenizer with `legacy` as in
 /// tokenizer_config.json (false where the file is absent: what VILA uses).
 /// @throws Error{not_found | invalid_model} naming the file.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder_or_file);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/prompt.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/error.h"
+
+namespace vila::spec {
+namespace {
+
+using text::TokenId;
+
+/// Python's str.split(separator): n separators give n + 1 parts.
+std::vector<std::string_view> split(std::string_view text, std::string_view separator) {
+  std::vector<std::string_view> parts;
+  size_t begin = 0;
+  for (size_t at; (at = text.find(separator, begin)) != std::string_view::npos;) {
+    parts.push_back(text.substr(begin, at - begin));
+    begin = at + separator.size();
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+std::string replace_all(const std::string& text, std::string_view from, std::string_view to) {
+  std::string result;
+  const std::vector<std::string_view> parts = split(text, from);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) result += to;
+    result += parts[i];
+  }
+  return result;
+}
+
+int64_t prompt_length(const text::Tokenizer& tokenizer, std::string_view prompt) {
+  return std::ssize(tokenize_prompt(tokenizer, prompt));
+}
+
+void ignore(std::vector<TokenId>& labels, int64_t begin, int64_t end) {
+  const int64_t size = std::ssize(labels);
+  begin = std::clamp<int64_t>(begin, 0, size);
+  end = std::clamp<int64_t>(end, begin, size);
+  std::fill(labels.begin() + begin, labels.begin() + end, kIgnoreLabel);
+}
+
+/// Masks all but the answers of a rendered conversation.
+class RoundMasker {
+ public:
+  RoundMasker(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template)
+      : tokenizer_(tokenizer),
+        answer_mark_(fmt::format("{}{}: ", chat_template.separator, chat_template.assistant)),
+        round_end_(chat_template.separator2) {}
+
+  /// Lengths come from tokenising each round alone, as the reference does; where they do not add up
+  /// to the whole, the sample carries no loss.
+  void mask(std::string_view prompt, LabelledIds& sample) const {
+    std::vector<TokenId>& labels = sample.labels;
+    int64_t length = 1;  // BOS
+    ignore(labels, 0, 1);
+    bool is_first = true;
+    for (const std::string_view round : split(prompt, round_end_)) {
+      const std::vector<std::string_view> parts = split(round, answer_mark_);
+      if (round.empty() || parts.size() != 2) break;
+      // Alone a round begins with BOS and, after the first, with a prefix blank that it does not
+      // have after "</s>"; its end mark is missing.
+      const int64_t extra = is_first ? 0 : 1;
+      const size_t question_bytes = parts[0].size() + answer_mark_.size();
+      const int64_t question =
+          prompt_length(tokenizer_, round.substr(0, question_bytes)) - 2 - extra;
+      ignore(labels, length, length + question);
+      length += prompt_length(tokenizer_, round) - extra;
+      is_first = false;
+    }
+    ignore(labels, length, std::ssize(labels));
+    const int64_t counted =
+        std::ssize(sample.ids) - std::ranges::count(sample.ids, tokenizer_.pad_id());
+    if (length != counted) ignore(labels, 0, std::ssize(labels));
+  }
+
+ private:
+  const text::Tokenizer& tokenizer_;
+  std::string answer_mark_;
+  std::string round_end_;
+};
+
+}  // namespace
+
+int64_t count_images(std::string_view text) {
+  return std::ssize(split(text, kImagePlaceholder)) - 1;
+}
+
+std::vector<TokenId> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view prompt) {
+  std::vector<TokenId> ids;
+  std::ptrdiff_t dropped = 0;
+  bool is_first = true;
+  for (const std::string_view chunk : split(prompt, kImagePlaceholder)) {
+    const std::vector<TokenId> chunk_ids = tokenizer.encode(chunk);
+    if (is_first && !chunk_ids.empty() && chunk_ids[0] == tokenizer.bos_id()) {
+      dropped = 1;
+      ids.push_back(chunk_ids[0]);
+    }
+    if (!is_first) ids.push_back(kImageToken);
+    ids.insert(ids.end(), chunk_ids.begin() + std::min(dropped, std::ssize(chunk_ids)),
+               chunk_ids.end());
+    is_first = false;
+  }
+  return ids;
+}
+
+std::string place_images(std::string_view prompt, int64_t images) {
+  const int64_t places = count_images(prompt);
+  if (places == images) return std::string(prompt);
+  if (places != 0) {
+    fail(ErrorCode::invalid_argument,
+         "prompt: expected one <image> for each picture, found {} <image> and {} picture(s); write "
+         "as many, or none to put the pictures in front",
+         places, images);
+  }
+  std::string result;
+  for (int64_t i = 0; i < images; ++i)
+    result += "<image>\n";
+  return result.append(prompt);
+}
+
+std::string document_text(std::span<const std::string> sentences,
+                          std::span<const int64_t> image_sentences) {
+  std::vector<std::string> parts(sentences.begin(), sentences.end());
+  for (std::string& part : parts)
+    part = replace_all(part, kImagePlaceholder, "<IMAGE>");
+  for (const int64_t index : image_sentences) {
+    if (index < 0 || index >= std::ssize(parts)) {
+      fail(ErrorCode::invalid_data, "picture: expected the number of a sentence, 0 to {}, found {}",
+           std::ssize(parts) - 1, index);
+    }
+    std::string& part = parts[static_cast<size_t>(index)];
+    part.insert(0, kImagePlaceholder);
+  }
+  const std::string text = fmt::format("{}", fmt::join(parts, " "));
+  return replace_all(replace_all(text, "<image> ", "<image>"), " <image>", "<image>");
+}
+
+LabelledIds label_plain(const text::Tokenizer& tokenizer, std::string_view caption) {
+  const std::string picture(kImagePlaceholder);
+  LabelledIds sample;
+  sample.ids = tokenize_prompt(tokenizer, fmt::format("{}{}\n", picture, caption));
+  sample.labels = sample.ids;
+  ignore(sample.labels, 0, prompt_length(tokenizer, picture));
+  return sample;
+}
+
+LabelledIds label_document(const text::Tokenizer& tokenizer, std::string_view text) {
+  LabelledIds sample;
+  sample.ids = tokenize_prompt(tokenizer, text);
+  sample.ids.push_back(tokenizer.eos_id());
+  sample.labels = sample.ids;
+  std::ranges::replace(sample.labels, kImageToken, kIgnoreLabel);
+  std::ranges::replace(sample.labels, tokenizer.pad_id(), kIgnoreLabel);
+  return sample;
+}
+
+LabelledIds label_conversation(const text::Tokenizer& tokenizer,
+                               const text::ChatTemplate& chat_template,
+                               std::span<const text::Message> messages, const std::string* system) {
+  if (chat_template.style != text::ChatTemplate::Style::two) {
+    fail(ErrorCode::invalid_argument,
+         "template {}: expected one of the v1 family for training (vicuna_v1, vicuna_v1_nosys, "
+         "llava_v1, v1_mmtag)",
+         chat_template.name);
+  }
+  if (!messages.empty() && messages[0].role == "assistant") messages = messages.subspan(1);
+  const std::optional<std::string> used = system ? std::optional(*system) : std::nullopt;
+  const std::string prompt = text::render_chat(chat_template, messages, used, false).text;
+  LabelledIds sample;
+  sample.ids = tokenize_prompt(tokenizer, prompt);
+  sample.labels = sample.ids;
+  RoundMasker(tokenizer, chat_template).mask(prompt, sample);
+  std::ranges::replace(sample.labels, kImageToken, kIgnoreLabel);
+  return sample;
+}
+
+}  // namespace vila::spec
