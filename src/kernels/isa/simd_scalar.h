@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "base/numeric.h"
+
+/// One lane: the operations of any CPU, and the reference for what each of them means. The other
+/// simd_*.h define the same names.
+namespace vila::kernels {
+namespace {
+namespace isa {
+
+struct F32 {
+  float value;
+};
+
+inline constexpr int64_t kLanes = 1;
+// Tile of gemm: kTileRows rows by kTileVectors vectors of accumulators.
+inline constexpr int kTileRows = 4;
+inline constexpr int kTileVectors = 4;
+
+inline F32 zero() {
+  return {0.0F};
+}
+
+inline F32 set(float value) {
+  return {value};
+}
+
+inline F32 load(const float* x) {
+  return {*x};
+}
+
+inline void store(float* y, F32 a) {
+  *y = a.value;
+}
+
+/// The first `count` lanes (0 <= count <= kLanes), zeros behind; memory behind is not touched.
+inline F32 load_partial(const float* x, int64_t count) {
+  return {count > 0 ? *x : 0.0F};
+}
+
+inline void store_partial(float* y, int64_t count, F32 a) {
+  if (count > 0) *y = a.value;
+}
+
+inline F32 widen(const float* x) {
+  return {*x};
+}
+
+inline F32 widen(const bf16* x) {
+  return {__builtin_bit_cast(float, static_cast<uint32_t>(x->bits) << 16)};
+}
+
+inline F32 widen(const f16* x) {
+  const uint32_t sign = static_cast<uint32_t>(x->bits & 0x8000U) << 16;
+  const uint32_t magnitude = x->bits & 0x7fffU;
+  uint32_t bits = (magnitude << 13) + 0x38000000U;
+  if (magnitude >= 0x7c00U) {
+    bits = 0x7f800000U | ((magnitude & 0x3ffU) << 13);
+  } else if (magnitude < 0x0400U) {
+    bits = __builtin_bit_cast(uint32_t, static_cast<float>(magnitude) * 0x1p-24F);
+  }
+  return {__builtin_bit_cast(float, sign | bits)};
+}
+
+/// One element.
+template <typename T>
+inline float widen_one(const T* x) {
+  return widen(x).value;
+}
+
+inline F32 add(F32 a, F32 b) {
+  return {a.value + b.value};
+}
+
+inline F32 sub(F32 a, F32 b) {
+  return {a.value - b.value};
+}
+
+inline F32 mul(F32 a, F32 b) {
+  return {a.value * b.value};
+}
+
+inline F32 div(F32 a, F32 b) {
+  return {a.value / b.value};
+}
+
+/// a * b + c; one rounding where the CPU has such an instruction.
+inline F32 fma(F32 a, F32 b, F32 c) {
+  return {a.value * b.value + c.value};
+}
+
+/// c - a * b.
+inline F32 fnma(F32 a, F32 b, F32 c) {
+  return {c.value - a.value * b.value};
+}
+
+/// When one of the two is NaN, b.
+inline F32 max(F32 a, F32 b) {
+  return {a.value > b.value ? a.value : b.value};
+}
+
+inline F32 min(F32 a, F32 b) {
+  return {a.value < b.value ? a.value : b.value};
+}
+
+inline F32 abs(F32 a) {
+  return {__builtin_fabsf(a.value)};
+}
+
+/// To the nearest integer, ties to even; |a| < 2^22.
+inline F32 round(F32 a) {
+  constexpr float kShift = 0x1.8p23F;
+  return {(a.value + kShift) - kShift};
+}
+
+/// 2^a for integers a in [-126, 127].
+inline F32 power_of_two(F32 a) {
+  const auto exponent = static_cast<uint32_t>(static_cast<int32_t>(a.value) + 127);
+  return {__builtin_bit_cast(float, exponent << 23)};
+}
+
+/// a > b ? x : y, lane by lane.
+inline F32 select_greater(F32 a, F32 b, F32 x, F32 y) {
+  return a.value > b.value ? x : y;
+}
+
+inline float reduce_add(F32 a) {
+  return a.value;
+}
+
+inline float reduce_max(F32 a) {
+  return a.value;
+}
+
+/// rows[i] lane j <- rows[j] lane i.
+inline void transpose(F32 (&)[kLanes]) {}
+
+}  // namespace isa
+}  // namespace
+}  // namespace vila::kernels

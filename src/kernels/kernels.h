@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+/// The arithmetic on raw pointers. Every kernel is pure: no allocation, no lock, no global, no
+/// thread; callers split the work. Pointers need the alignment of their element only, outputs
+/// overlap no input unless said, counts may be 0. Lanes never change a result: a value depends on
+/// its own inputs and the order of sums stated here, not on how the work was split.
+namespace vila::kernels {
+
+/// Rows of x as gemm() reads them: panels of `panel_rows` rows (the last may have fewer), each
+/// stored depth-major, so that one step of the inner loop reads neighbours.
+///
+///   panel p of r rows at packed + p * panel_rows * K:   packed[k * r + i] = x[p * panel_rows +
+///   i][k]
+///
+/// The whole takes exactly rows * depth floats.
+struct PackRowsArgs {
+  const float* x;
+  int64_t x_stride;    // elements between rows
+  int64_t rows;        // M
+  int64_t depth;       // K
+  int64_t panel_rows;  // as panel_rows() gives it
+  int64_t row_begin;   // rows to pack: a multiple of panel_rows
+  int64_t row_end;     // a multiple of panel_rows, or `rows`
+  float* packed;       // the start of the whole
+};
+
+/// A block of y = x W^T + bias.
+///
+///   y[m][n] = bias[n] + sum_k x[m][k] * W[n][k],   m in [row_begin, row_end), n in [column_begin,
+///   column_end)
+///
+/// Shapes    packed_x: [M, K] packed by pack_rows(); W [N, K] in f32, f16 or bf16, used where it
+/// is;
+///           bias [N] or null; y [M, N].
+/// Sums      start at the bias and take k in ascending order with one fused multiply-add each
+///           (multiply, then add, on "scalar"): y[m] is the same bits for every M and every split.
+/// Accuracy  within (K + 1) * 2^-24 * (|bias| + sum_k |x||w|) of reference::gemm.
+/// Cost      converts each element of W once per call into a panel on the stack (32 KiB), so it is
+///           bound by arithmetic for many rows and by the read of W for few.
+struct GemmArgs {
+  const float* packed_x;
+  const void* weight;
+  DType weight_dtype;
+  int64_t weight_stride;  // elements between rows of W
+  const float* bias;
+  float* y;
+  int64_t y_stride;  // elements between rows of y
+  int64_t rows;      // M
+  int64_t depth;     // K
+  int64_t panel_rows;
+  int64_t row_begin;  // a multiple of panel_rows
+  int64_t row_end;    // a multiple of panel_rows, or M
+  int64_t column_begin;
+  int64_t column_end;
+};
+
+/// Softmax attention of one head.
+///
+///   out[i] = sum_j p[i][j] v[j],   p[i] = softmax_j(scale * q[i] . k[j]),   j < seen(i)
+///   seen(i) = min(keys, first_seen + i) when causal, keys otherwise
+///
+/// Shapes    q, out [queries, E] and k, v [keys, E], with the strides given, E <= kMaxHeadDim.
+/// Requires  keys >= 1 and, when causal, first_seen >= 1.
+/// Sums      softmax is taken over blocks of keys with a running maximum (Milakov and Gimelshein,
+///           "Online normalizer calculation for softmax", 2018). out[i] may differ in the last bits
+///           between calls with 1 to kFewQueries queries and calls with more.
+/// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64.
+/// Cost      4 * queries * keys * E flops; about 420 KiB of stack.
+struct AttentionArgs {
+  const float* q;
+  int64_t q_stride;
+  const float* k;
+  const float* v;
+  int64_t kv_stride;
+  float* out;
+  int64_t out_stride;
+  int64_t queries;
+  int64_t keys;
+  int64_t head_dim;    // E
+  int64_t first_seen;  // keys that query 0 sees; read when causal
+  bool causal;
+  float scale;
+};
+
+inline constexpr int64_t kMaxHeadDim = 256;
+/// Up to so many queries attend() streams keys once instead of blocking them.
+inline constexpr int64_t kFewQueries = 4;
+
+struct NormArgs {
+  const float* x;
+  const float* weight;
+  const float* bias;  // layer_norm only; may be null
+  float epsilon;
+  int64_t size;
+  float* y;  // may be x
+};
+
+/// All CPU kernels of one instruction set; an immutable table.
+struct CpuKernels {
+  const char* isa;         // "scalar", "avx2", "avx512"
+  int64_t tile_rows;       // most rows of x in a panel
+  int64_t tile_columns;    // columns of y done together: splits of N are multiples of it
+  int64_t query_block;     // queries done together: splits of queries are multiples of it
+  int64_t fma_loop_flops;  // operations of one round of fma_loop
+
+  void (*pack_rows)(const PackRowsArgs&) noexcept;
+  void (*gemm)(const GemmArgs&) noexcept;
+  void (*attend)(const AttentionArgs&) noexcept;
+
+  /// y = x / sqrt(mean(x^2) + epsilon) * weight; relative error of an element <= 1e-6.
+  void (*rms_norm)(const NormArgs&) noexcept;
+  /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias.
+  void (*layer_norm)(const NormArgs&) noexcept;
+  /// In place on `heads` vectors of 2 * half: (a, b) -> (a cos - b sin, b cos + a sin), where a is
+  /// the first half and b the second; cos and sin [half]. Source: rotate_half of Hugging Face
+  /// Llama.
+  void (*rotate)(float* x, const float* cos, const float* sin, int64_t heads,
+                 int64_t half) noexcept;
+  /// y = softmax(x) over `size` >= 1 elements; y may be x.
+  void (*softmax)(const float* x, int64_t size, float* y) noexcept;
+
+  // Elementwise over `size` elements; y may be an input.
+  void (*add)(const float* a, const float* b, int64_t size, float* y) noexcept;
+  /// silu(gate) * up; relative error <= 1e-6.
+  void (*silu_mul)(const float* gate, const float* up, int64_t size, float* y) noexcept;
+  /// x * Phi(x) by erfc; error <= 5e-7 * |x|.
+  void (*gelu)(const float* x, int64_t size, float* y) noexcept;
+  /// The tanh approximation of gelu; error <= 1e-6 * |x|.
+  void (*gelu_tanh)(const float* x, int64_t size, float* y) noexcept;
+  /// x * sigmoid(1.702 x); error <= 1e-6 * |x|.
+  void (*quick_gelu)(const float* x, int64_t size, float* y) noexcept;
+  /// e^x; relative error <= 2e-7, 0 below -87.33, infinity above 88.72, NaN stays NaN.
+  void (*exp)(const float* x, int64_t size, float* y) noexcept;
+
+  /// y += alpha * x.
+  void (*axpy)(float alpha, const float* x, int64_t size, float* y) noexcept;
+  float (*dot)(const float* a, const float* b, int64_t size) noexcept;
+  /// f32, f16 or bf16 to f32, exactly.
+  void (*widen)(DType dtype, const void* x, int64_t size, float* y) noexcept;
+
+  // What the machine can do at most, for measurements: see peak.h.
+  float (*fma_loop)(int64_t rounds) noexcept;
+  float (*read_loop)(const float* x, int64_t size) noexcept;
+};
+
+/// Rows of each panel when `rows` rows are cut into the fewest panels of nearly one size.
+constexpr int64_t panel_rows(int64_t rows, int64_t tile_rows) noexcept {
+  if (rows <= tile_rows) return rows < 1 ? 1 : rows;
+  const int64_t panels = (rows + tile_rows - 1) / tile_rows;
+  return (rows + panels - 1) / panels;
+}
+
+}  // namespace vila::kernels

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/kernels.h"
+
+/// The contracts of kernels.h as plain loops in double: what the tests hold every table to.
+namespace vila::kernels::reference {
+
+/// x [M, K], w [N, K], bias [N] or null, y [M, N], all dense.
+struct Gemm {
+  const float* x;
+  const float* w;
+  const float* bias;
+  int64_t rows;
+  int64_t depth;
+  int64_t columns;
+};
+
+void gemm(const Gemm& args, double* y);
+/// |bias| + sum_k |x||w| of each element: what the rounding error is proportional to.
+void gemm_magnitude(const Gemm& args, double* y);
+
+void attend(const AttentionArgs& args, double* out);  // out dense [queries, E]
+
+void rms_norm(const NormArgs& args, double* y);
+void layer_norm(const NormArgs& args, double* y);
+void softmax(const float* x, int64_t size, double* y);
+
+double silu(double x);
+double gelu(double x);
+double gelu_tanh(double x);
+double quick_gelu(double x);
+
+}  // namespace vila::kernels::reference
