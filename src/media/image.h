@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -16,7 +17,10 @@ struct Image {
   Image() = default;
   Image(int64_t w, int64_t h, std::array<uint8_t, 3> colour = {0, 0, 0});
 
-  const uint8_t* at(int64_t x, int64_t y) const { return &pixels[static_cast<size_t>((y * width + x) * 3)]; }
+  const uint8_t* at(int64_t x, int64_t y) const {
+    return &pixels[static_cast<size_t>((y * width + x) * 3)];
+  }
+
   uint8_t* at(int64_t x, int64_t y) { return &pixels[static_cast<size_t>((y * width + x) * 3)]; }
 };
 

@@ -12,7 +12,11 @@ namespace vila::media {
 /// From picture to what the tower sees (spec of CLIPImageProcessor's preprocessor_config.json plus
 /// VILA's image_aspect_ratio).
 struct ProcessorConfig {
-  enum class Mode { pad, resize, crop };  // "pad", "resize", and none/"square" (shortest side, centre crop)
+  enum class Mode {
+    pad,
+    resize,
+    crop
+  };  // "pad", "resize", and none/"square" (shortest side, centre crop)
   int64_t image_size = 336;
   std::array<float, 3> mean = {0.48145466F, 0.4578275F, 0.40821073F};
   std::array<float, 3> std = {0.26862954F, 0.26130258F, 0.27577711F};
