@@ -10,14 +10,17 @@
 namespace vila::model {
 
 /// Keys and values of one sequence, f32, all layers: reserved up to `capacity` tokens at the start,
-/// so that decoding allocates nothing (pages of the system come when touched). Move-only; one thread.
+/// so that decoding allocates nothing (pages of the system come when touched). Move-only; one
+/// thread.
 class KvCache {
  public:
   /// @throws Error{insufficient_memory}
   KvCache(const spec::DecoderConfig& config, int64_t capacity);
 
   int64_t length() const noexcept { return length_; }
+
   int64_t capacity() const noexcept { return capacity_; }
+
   /// Forgets all tokens from `length` on. @pre length <= length()
   void truncate(int64_t length);
 

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/stopwatch.h"
+#include "engine/picture_cache.h"
+#include "engine/sampler.h"
+#include "engine/sequence.h"
+#include "model/vila.h"
+#include "spec/prompt.h"
+#include "spec/splice.h"
+
+namespace vila::engine {
+namespace {
+
+constexpr size_t kPictureCacheBytes = size_t{32} << 20;
+// Bounds of the activations of one layer: keep memory modest, and rows enough for a full GEMM.
+constexpr int64_t kActivationBytes = int64_t{24} << 20;
+constexpr int64_t kMinRows = 16;
+constexpr int64_t kMaxRows = 512;
+// A batch takes no further request beyond either.
+constexpr size_t kMaxBatch = 16;
+constexpr int64_t kMaxBatchKvBytes = int64_t{1} << 30;
+
+// Rows of one prefill step; `extra_floats` per row beside those of a layer.
+int64_t rows_per_step(const spec::DecoderConfig& config, int64_t extra_floats) {
+  const int64_t floats = 7 * config.hidden_size + 3 * config.intermediate_size + extra_floats;
+  return std::clamp(kActivationBytes / (floats * static_cast<int64_t>(sizeof(float))), kMinRows,
+                    kMaxRows);
+}
+
+// Sequences of a batch by the number of their request.
+using Active = std::map<size_t, std::unique_ptr<Sequence>>;
+
+bool has_room(const Active& active, const spec::DecoderConfig& config) {
+  int64_t kv_bytes = 0;
+  for (const auto& [index, sequence] : active) {
+    kv_bytes += model::KvCache::bytes(config, sequence->cache().capacity());
+  }
+  return active.empty() || (active.size() < kMaxBatch && kv_bytes < kMaxBatchKvBytes);
+}
+
+// Runs `body`; an Error of it becomes the request's.
+template <typename Body>
+void attempt(Engine::BatchResult& slot, const Body& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    slot.error = error.message();
+  }
+}
+
+std::span<const float> row(const Tensor& matrix, int64_t index) {
+  return matrix.rows(index, index + 1).values<float>();
+}
+
+}  // namespace
+
+struct Engine::State {
+  State(const std::filesystem::path& folder, const LoadOptions& options)
+      : workspace(options),
+        model(model::Vila::load(folder)),
+        tokenizer(text::load_tokenizer(folder)),
+        chat_template(text::find_chat_template("vicuna_v1")) {
+    if (tokenizer->vocab_size() > model.config().llm.vocab_size) {
+      fail(ErrorCode::invalid_model, "{}: the tokenizer has {} tokens, the model's table {}",
+           folder.string(), tokenizer->vocab_size(), model.config().llm.vocab_size);
+    }
+  }
+
+  std::unique_ptr<Sequence> start(const Request& request, const OnText& on_text);
+  void prefill(Sequence& sequence, const Tensor& rows);
+  Tensor step(std::span<Sequence* const> sequences);
+  void step_all(const Active& active, std::span<BatchResult> results);
+
+  ops::Context& context() { return workspace.context(); }
+
+  Workspace workspace;
+  model::Vila model;
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  const text::ChatTemplate& chat_template;
+  PictureCache pictures{kPictureCacheBytes};
+  double load_ms = 0;
+};
+
+// From a request to a sequence whose first token is chosen.
+std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnText& on_text) {
+  const spec::VilaConfig& config = model.config();
+  const auto images = static_cast<int64_t>(request.images.size());
+  validate(request.options);
+  if (images > 0 && !config.has_vision()) {
+    fail(ErrorCode::invalid_argument, "this model has no vision tower, but {} pictures were given",
+         images);
+  }
+  const std::vector<text::TokenId> ids = spec::tokenize_prompt(*tokenizer, request.prompt);
+  const int64_t tokens = config.has_vision() ? config.tokens_per_image() : 0;
+  const spec::Splice layout = spec::splice(ids, images, tokens, config.model_max_length);
+  if (layout.length == 0) {
+    fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least one token");
+  }
+  auto sequence = std::make_unique<Sequence>(
+      Sequence::Start{config, *tokenizer, request.options, ids, layout.length}, on_text);
+  sequence->usage().image_tokens = images * tokens;
+
+  context().arena.reset();
+  const std::vector<Tensor> features =
+      pictures.encode(model, context(), request.images, sequence->timings());
+  const Stopwatch watch;
+  prefill(*sequence, model.embed(context(), ids, layout, features));
+  sequence->timings().prefill = watch.milliseconds();
+  return sequence;
+}
+
+void Engine::State::prefill(Sequence& sequence, const Tensor& rows) {
+  const int64_t count = rows.dim(0);
+  const int64_t step = rows_per_step(model.config().llm, 0);
+  for (int64_t begin = 0; begin < count; begin += step) {
+    ArenaScope scope(context().arena);
+    const int64_t end = std::min(begin + step, count);
+    const model::SequenceStep part{&sequence.cache(), end - begin};
+    const Tensor logits = model.decode(context(), rows.rows(begin, end), {&part, 1});  // [1, V]
+    if (end == count && !sequence.is_finished()) sequence.accept(row(logits, 0));
+  }
+}
+
+// Runs the last token of each: logits [B, V] for the next, valid until the next step.
+Tensor Engine::State::step(std::span<Sequence* const> sequences) {
+  const Stopwatch watch;
+  context().arena.reset();
+  std::vector<text::TokenId> ids;
+  std::vector<model::SequenceStep> steps;
+  for (Sequence* sequence : sequences) {
+    ids.push_back(sequence->last_token());
+    steps.push_back({&sequence->cache(), 1});
+  }
+  Tensor logits = model.decode(context(), model.embed(context(), ids), steps);
+  for (Sequence* sequence : sequences)
+    sequence->timings().decode += watch.milliseconds();
+  return logits;
+}
+
+// The same for a batch, and the choice of the tokens; what fails in one stays in its slot.
+void Engine::State::step_all(const Active& active, std::span<BatchResult> results) {
+  std::vector<Sequence*> sequences;
+  for (const auto& [index, sequence] : active)
+    sequences.push_back(sequence.get());
+  const Tensor logits = step(sequences);
+  int64_t i = 0;
+  for (const auto& [index, sequence] : active) {
+    attempt(results[index], [&] { sequence->accept(row(logits, i)); });
+    ++i;
+  }
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Engine Engine::load(const std::filesystem::path& folder, const LoadOptions& options) {
+  const Stopwatch watch;
+  auto state = std::make_unique<State>(folder, options);
+  state->load_ms = watch.milliseconds();
+  return Engine(std::move(state));
+}
+
+const spec::VilaConfig& Engine::config() const {
+  return state_->model.config();
+}
+
+const text::Tokenizer& Engine::tokenizer() const {
+  return *state_->tokenizer;
+}
+
+const text::ChatTemplate& Engine::chat_template() const {
+  return state_->chat_template;
+}
+
+ops::Context& Engine::context() {
+  return state_->context();
+}
+
+int64_t Engine::weight_bytes() const {
+  return state_->model.weight_bytes();
+}
+
+double Engine::load_ms() const {
+  return state_->load_ms;
+}
+
+Result Engine::generate(const Request& request, const OnText& on_text) {
+  const std::unique_ptr<Sequence> sequence = state_->start(request, on_text);
+  Sequence* const only = sequence.get();
+  while (!sequence->is_finished())
+    sequence->accept(row(state_->step({&only, 1}), 0));
+  return sequence->take_result();
+}
+
+std::vector<Engine::BatchResult> Engine::generate_batch(std::span<const Request> requests) {
+  std::vector<BatchResult> results(requests.size());
+  Active active;
+  size_t next = 0;
+  while (next < requests.size() || !active.empty()) {
+    if (next < requests.size() && has_room(active, config().llm)) {
+      attempt(results[next], [&] { active.emplace(next, state_->start(requests[next], {})); });
+      ++next;
+    } else {
+      state_->step_all(active, results);
+    }
+    std::erase_if(active, [&](auto& item) {
+      BatchResult& slot = results[item.first];
+      if (item.second->is_finished()) slot.result = item.second->take_result();
+      return slot.result.has_value() || !slot.error.empty();
+    });
+  }
+  return results;
+}
+
+std::vector<double> Engine::token_losses(std::span<const text::TokenId> ids) {
+  const auto count = static_cast<int64_t>(ids.size());
+  const spec::DecoderConfig& llm = config().llm;
+  if (count > config().model_max_length) {
+    fail(ErrorCode::invalid_argument, "{} tokens, but the model's context is {}", count,
+         config().model_max_length);
+  }
+  for (const text::TokenId id : ids) {
+    if (id >= 0 && id < llm.vocab_size) continue;
+    fail(ErrorCode::invalid_argument, "token id {}: expected 0 to {}", id, llm.vocab_size - 1);
+  }
+  std::vector<double> losses;
+  if (count < 2) return losses;
+  model::KvCache cache(llm, count);
+  const int64_t step = rows_per_step(llm, llm.vocab_size);
+  for (int64_t begin = 0; begin < count - 1; begin += step) {
+    context().arena.reset();
+    const int64_t rows = std::min(step, count - 1 - begin);
+    const model::SequenceStep part{&cache, rows};
+    const Tensor x = state_->model.embed(
+        context(), ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)));
+    const Tensor logits = state_->model.decode(context(), x, {&part, 1}, true);  // [rows, V]
+    for (int64_t i = 0; i < rows; ++i) {
+      const text::TokenId target = ids[static_cast<size_t>(begin + i + 1)];
+      losses.push_back(-token_logprob(row(logits, i), target, 0).logprob);
+    }
+  }
+  return losses;
+}
+
+}  // namespace vila::engine

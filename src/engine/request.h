@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "media/image.h"
+#include "text/tokenizer.h"
+
+namespace vila::engine {
+
+/// How to choose tokens and when to stop. Names are those of llama.cpp, OpenAI and Hugging Face.
+struct GenerateOptions {
+  double temperature = 0.2;  // 0: greedy, lowest id on a tie
+  int64_t top_k = 50;        // 0: off. Order as in transformers: temperature, top-k, top-p, min-p
+  double top_p = 1.0;        // (0, 1]
+  double min_p = 0.0;        // [0, 1]: share of the best token's probability
+  double repeat_penalty = 1.0;  // CTRL paper, over prompt and answer; 1: off
+  uint64_t seed = 0;
+  int64_t max_tokens = 512;
+  std::vector<std::string> stop;  // stop strings, left out of the text
+  int64_t logprobs = -1;          // >= 0: logprob of each token and of that many alternatives
+};
+
+/// A prompt as text (template already applied, "<image>" where pictures go) and its pictures.
+struct Request {
+  std::string prompt;
+  std::vector<std::shared_ptr<const media::Image>> images;  // the same pointer is encoded once
+  GenerateOptions options;
+};
+
+/// Natural logarithms of probabilities under the model itself (no temperature, no penalty).
+struct TokenLogprob {
+  text::TokenId id = 0;
+  double logprob = 0;
+  std::vector<std::pair<text::TokenId, double>> top;  // best first
+};
+
+struct Usage {
+  int64_t prompt_tokens = 0;  // rows of the spliced prompt, pictures included
+  int64_t image_tokens = 0;
+  int64_t completion_tokens = 0;
+};
+
+struct Timings {  // milliseconds
+  double media = 0, vision = 0, prefill = 0, decode = 0;
+};
+
+struct Result {
+  std::string text;
+  std::string finish_reason;             // "stop" or "length"
+  std::vector<text::TokenId> token_ids;  // without the EOS
+  Usage usage;
+  Timings timings;
+  std::vector<TokenLogprob> logprobs;  // one per token id where asked for
+};
+
+/// Called with each new piece of text (whole characters only); false stops the answer.
+using OnText = std::function<bool(std::string_view)>;
+
+}  // namespace vila::engine

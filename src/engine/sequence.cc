@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/sequence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/stopwatch.h"
+
+namespace vila::engine {
+namespace {
+
+// Rows of prompt and answer, as far as the context reaches. The sum cannot overflow: rows are at
+// most the context.
+int64_t cache_capacity(const Sequence::Start& start) {
+  const int64_t context = start.config.model_max_length;
+  return start.rows + std::min(start.options.max_tokens, context - start.rows);
+}
+
+}  // namespace
+
+Sequence::Sequence(const Start& start, OnText on_text)
+    : tokenizer_(start.tokenizer),
+      config_eos_(start.config.llm.eos_token_id),
+      max_tokens_(start.options.max_tokens),
+      logprobs_(start.options.logprobs),
+      on_text_(std::move(on_text)),
+      cache_(start.config.llm, cache_capacity(start)),
+      sampler_(start.options, start.config.llm.vocab_size),
+      stop_(start.options.stop),
+      detokenizer_(start.tokenizer) {
+  for (const text::TokenId id : start.ids)
+    sampler_.accept(id);
+  result_.usage.prompt_tokens = start.rows;
+  if (max_tokens_ == 0) finish("length");
+}
+
+void Sequence::accept(std::span<const float> logits) {
+  const Stopwatch watch;
+  choose(logits);
+  result_.timings.decode += watch.milliseconds();
+}
+
+void Sequence::choose(std::span<const float> logits) {
+  const text::TokenId id = sampler_.sample(logits);
+  if (id == config_eos_ || id == tokenizer_.eos_id()) {
+    finish("stop");
+    return;
+  }
+  sampler_.accept(id);
+  result_.token_ids.push_back(id);
+  if (logprobs_ >= 0) result_.logprobs.push_back(token_logprob(logits, id, logprobs_));
+  const bool goes_on = emit(stop_.push(detokenizer_.push(id)));
+  const auto count = static_cast<int64_t>(result_.token_ids.size());
+  if (stop_.is_stopped() || !goes_on) {
+    finish("stop");
+  } else if (count >= max_tokens_ || cache_.length() >= cache_.capacity()) {
+    finish("length");
+  }
+}
+
+// Whether the reader wants more.
+bool Sequence::emit(const std::string& text) {
+  if (text.empty()) return true;
+  result_.text += text;
+  return !on_text_ || on_text_(text);
+}
+
+void Sequence::finish(const char* reason) {
+  const std::string rest = stop_.push(detokenizer_.finish());
+  emit(rest + stop_.finish());
+  result_.usage.completion_tokens = static_cast<int64_t>(result_.token_ids.size());
+  result_.finish_reason = reason;
+}
+
+}  // namespace vila::engine

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/arena.h"
+#include "base/thread_pool.h"
+#include "ops/context.h"
+
+namespace vila::engine {
+
+/// With what to compute.
+struct LoadOptions {
+  int threads = 0;    // 0: all cores this process may use
+  std::string isa{};  // empty: best here
+};
+
+/// Threads, memory for activations and kernels: what an ops::Context refers to. An owner (neither
+/// copied nor moved); one thread.
+class Workspace {
+ public:
+  /// @throws Error{invalid_argument} an ISA that this program or CPU has not, or threads < 0.
+  explicit Workspace(const LoadOptions& options);
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  ops::Context& context() noexcept { return context_; }
+
+ private:
+  Arena arena_;
+  ThreadPool pool_;
+  ops::Context context_;
+};
+
+}  // namespace vila::engine

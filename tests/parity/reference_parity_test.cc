@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "engine/verify.h"
+#include "formats/safetensors.h"
+#include "support/temporary_folder.h"
+
+namespace vila::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ReferenceParity : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(case_ / "expected.safetensors")) {
+      GTEST_SKIP() << case_ << " is absent: recorded results of the reference are needed";
+    }
+  }
+
+  const fs::path case_ = fs::path(VILA_SOURCE_DIR) / "../shared/conformance/reference/vila-7b-tiny";
+};
+
+TEST_F(ReferenceParity, EveryTensorAndTokenOfVila7bTinyEqualsTheReference) {
+  const std::vector<VerifyRow> rows = verify_reference(case_, {.threads = 2});
+  EXPECT_GE(rows.size(), 40U);
+  for (const VerifyRow& row : rows) {
+    EXPECT_TRUE(row.is_passed) << row.name << ": max abs " << row.max_abs << ", relative "
+                               << row.relative << " " << row.note;
+  }
+}
+
+TEST_F(ReferenceParity, EqualsItOnTheScalarKernelsAsWell) {
+  for (const VerifyRow& row : verify_reference(case_, {.threads = 1, .isa = "scalar"})) {
+    EXPECT_TRUE(row.is_passed) << row.name << ": max abs " << row.max_abs << " " << row.note;
+  }
+}
+
+TEST_F(ReferenceParity, ADamagedRecordingFailsWhereItIsDamaged) {
+  const test::TemporaryFolder folder;
+  fs::copy(case_, folder.path(), fs::copy_options::recursive);
+  std::vector<formats::NamedTensor> tensors;
+  for (const auto& [name, tensor] :
+       formats::read_safetensors(case_ / "expected.safetensors").tensors) {
+    tensors.push_back({name, tensor.to(tensor.dtype())});
+    if (name == "interleaved.layer.0") tensors.back().tensor.data<float>()[7] += 0.01F;
+    if (name == "text.greedy.top5_ids") tensors.back().tensor.data<int32_t>()[0] += 1;
+  }
+  tensors.push_back({"text.unknown", Tensor::zeros(DType::f32, {1})});
+  formats::write_safetensors(folder.path() / "expected.safetensors", tensors);
+
+  std::vector<std::string> failed;
+  for (const VerifyRow& row : verify_reference(folder.path(), {.threads = 2})) {
+    if (!row.is_passed) failed.push_back(row.name);
+  }
+
+  EXPECT_EQ(failed, (std::vector<std::string>{"interleaved.layer.0", "text.greedy.top5_ids",
+                                              "text.unknown"}));
+}
+
+}  // namespace
+}  // namespace vila::engine
