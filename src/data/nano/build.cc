@@ -20,15 +20,9 @@ struct Set {
   void (*build)(nano::BuildContext&);
 };
 
-constexpr std::array<Set, 9> kSets = {{{"emoji", nano::build_emoji},
+constexpr std::array<Set, 3> kSets = {{{"emoji", nano::build_emoji},
                                        {"text", nano::build_text},
-                                       {"tokenizer", nano::build_tokenizer},
-                                       {"stamps", nano::build_stamps},
-                                       {"scenes", nano::build_scenes},
-                                       {"easy-vqa", nano::build_easy_vqa},
-                                       {"fashion", nano::build_fashion},
-                                       {"flags", nano::build_flags},
-                                       {"openclipart", nano::build_openclipart}}};
+                                       {"tokenizer", nano::build_tokenizer}}};
 
 // Goes up when a generator changes what it writes, so that old sets are built again.
 constexpr int64_t kFormat = 1;
