@@ -17,7 +17,7 @@ pkg_check_modules(archive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
 
 if(VILA_TRAIN)
-  find_package(Torch REQUIRED)
+  find_package(LibTorch REQUIRED)
 endif()
 if(VILA_TESTS)
   find_package(GTest REQUIRED)

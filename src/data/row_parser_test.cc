@@ -6,14 +6,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "support/expect_error.h"
-#include "support/temporary_folder.h"
+#include "data/test_folder.h"
 
 namespace vila::data {
 namespace {
-
-using test::expect_error;
-using test::TemporaryFolder;
 
 const std::string kWhere = "set.jsonl:3 (row 2)";
 const std::filesystem::path kRoot = "shots";
