@@ -9,7 +9,7 @@ namespace vila {
 
 AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
   auto* memory =
-      static_cast<std::byte*>(::operator new(size, std::align_val_t{kAlignment}, std::nothrow));
+      static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}, std::nothrow));
   if (memory == nullptr) {
     fail(ErrorCode::insufficient_memory, "could not allocate {} bytes of memory", size);
   }
@@ -17,7 +17,7 @@ AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
 }
 
 void AlignedBuffer::Free::operator()(std::byte* data) const noexcept {
-  ::operator delete(data, std::align_val_t{kAlignment});
+  ::operator delete (data, std::align_val_t{kAlignment});
 }
 
 }  // namespace vila

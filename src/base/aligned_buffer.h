@@ -16,13 +16,16 @@ class AlignedBuffer {
   explicit AlignedBuffer(size_t size);
 
   std::byte* data() noexcept { return data_.get(); }
+
   const std::byte* data() const noexcept { return data_.get(); }
+
   size_t size() const noexcept { return size_; }
 
  private:
   struct Free {
     void operator()(std::byte* data) const noexcept;
   };
+
   std::unique_ptr<std::byte[], Free> data_;
   size_t size_ = 0;
 };

@@ -21,7 +21,8 @@ Arena::Arena(size_t initial_bytes) {
 }
 
 Arena::~Arena() {
-  for (AlignedBuffer& block : blocks_) unpoison(block.data(), block.size());
+  for (AlignedBuffer& block : blocks_)
+    unpoison(block.data(), block.size());
 }
 
 std::byte* Arena::allocate(size_t size) {

@@ -29,7 +29,9 @@ class Arena {
     size_t used = 0;
     size_t total = 0;
   };
+
   Mark mark() const noexcept { return {current_, used_, total_}; }
+
   void rewind(const Mark& mark) noexcept;
 
   /// Frees all, keeping the memory (as one block).
@@ -50,7 +52,9 @@ class Arena {
 class ArenaScope {
  public:
   explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+
   ~ArenaScope() { arena_.rewind(mark_); }
+
   ArenaScope(const ArenaScope&) = delete;
   ArenaScope& operator=(const ArenaScope&) = delete;
 

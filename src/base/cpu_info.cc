@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/cpu_info.h"
 
-#include <sys/resource.h>
-
 #include <fstream>
+
+#include <sys/resource.h>
 
 namespace vila {
 namespace {

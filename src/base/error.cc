@@ -33,9 +33,13 @@ const CodeRow& row_of(ErrorCode code) noexcept {
 
 }  // namespace
 
-int exit_code(ErrorCode code) noexcept { return row_of(code).exit_code; }
+int exit_code(ErrorCode code) noexcept {
+  return row_of(code).exit_code;
+}
 
-const char* error_code_name(ErrorCode code) noexcept { return row_of(code).name; }
+const char* error_code_name(ErrorCode code) noexcept {
+  return row_of(code).name;
+}
 
 Error::Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
 
@@ -46,8 +50,7 @@ Error& Error::add_context(const std::string& frame) {
 
 Bug::Bug(std::string message) : message_(std::move(message)) {}
 
-void throw_bug(const char* condition, std::string_view message,
-               const std::source_location& where) {
+void throw_bug(const char* condition, std::string_view message, const std::source_location& where) {
   throw Bug(fmt::format("{}:{}: internal check failed: {}{}{} (this is a bug, please report it)",
                         where.file_name(), where.line(), condition, message.empty() ? "" : ": ",
                         message));

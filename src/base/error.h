@@ -34,8 +34,9 @@ decltype(auto) with_context(const std::string& frame, Body&& body) {
 }  // namespace vila
 
 /// Our own invariants: throws vila::Bug when false, in every build. Never for user input.
-#define VILA_CHECK(condition, ...)                                                         \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]]                                                         \
-      ::vila::throw_bug(#condition, ::fmt::format("" __VA_ARGS__), std::source_location::current()); \
+#define VILA_CHECK(condition, ...)                                 \
+  do {                                                             \
+    if (!(condition)) [[unlikely]]                                 \
+      ::vila::throw_bug(#condition, ::fmt::format("" __VA_ARGS__), \
+                        std::source_location::current());          \
   } while (false)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <utility>
 
 #include "base/error.h"
 
@@ -53,6 +53,7 @@ void write_all(int descriptor, const char* data, size_t size, const fs::path& pa
 
 std::string read_file(const fs::path& path, size_t max_bytes) {
   struct stat info {};
+
   const int descriptor = open_for_reading(path, info);
   const auto size = static_cast<size_t>(info.st_size);
   if (size > max_bytes) {
@@ -116,6 +117,7 @@ void AtomicFileWriter::commit() {
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   struct stat info {};
+
   const int descriptor = open_for_reading(path, info);
   size_ = static_cast<size_t>(info.st_size);
   if (size_ > 0) {

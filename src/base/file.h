@@ -49,6 +49,7 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:

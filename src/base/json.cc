@@ -116,7 +116,8 @@ Json parse_json(std::string_view text, const std::string& source, const JsonLimi
     fail(ErrorCode::invalid_data, "{}:{}:{}: expected valid JSON: {}", source, at.line, at.column,
          error.what());
   } catch (const Json::out_of_range& error) {
-    fail(ErrorCode::invalid_data, "{}: a number in the JSON is too large: {}", source, error.what());
+    fail(ErrorCode::invalid_data, "{}: a number in the JSON is too large: {}", source,
+         error.what());
   }
 }
 

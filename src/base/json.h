@@ -27,8 +27,8 @@ struct JsonLimits {
 /// @throws Error{invalid_data} with source:line:column and what was expected.
 Json parse_json(std::string_view text, const std::string& source, const JsonLimits& limits = {});
 
-/// parse_json() of a whole file. @param malformed  code of the Error when the content is not JSON of
-/// these limits, e.g. invalid_model. @throws Error{not_found} naming the path.
+/// parse_json() of a whole file. @param malformed  code of the Error when the content is not JSON
+/// of these limits, e.g. invalid_model. @throws Error{not_found} naming the path.
 Json read_json_file(const std::filesystem::path& path, ErrorCode malformed,
                     const JsonLimits& limits = {});
 
@@ -44,7 +44,8 @@ T json_require(const Json& object, const char* key, const std::string& source);
 extern template bool json_get(const Json&, const char*, const bool&, const std::string&);
 extern template int64_t json_get(const Json&, const char*, const int64_t&, const std::string&);
 extern template double json_get(const Json&, const char*, const double&, const std::string&);
-extern template std::string json_get(const Json&, const char*, const std::string&, const std::string&);
+extern template std::string json_get(const Json&, const char*, const std::string&,
+                                     const std::string&);
 extern template bool json_require(const Json&, const char*, const std::string&);
 extern template int64_t json_require(const Json&, const char*, const std::string&);
 extern template double json_require(const Json&, const char*, const std::string&);

@@ -35,13 +35,16 @@ uint64_t Random::next_u64() noexcept {
   return (high << 32) | next_u32();
 }
 
-double Random::uniform() noexcept { return static_cast<double>(next_u64() >> 11) * 0x1p-53; }
+double Random::uniform() noexcept {
+  return static_cast<double>(next_u64() >> 11) * 0x1p-53;
+}
 
 int64_t Random::below(int64_t bound) noexcept {
   const auto range = static_cast<uint64_t>(bound);
   const uint64_t reject_from = range * (UINT64_MAX / range);
   uint64_t draw = next_u64();
-  while (draw >= reject_from) draw = next_u64();
+  while (draw >= reject_from)
+    draw = next_u64();
   return static_cast<int64_t>(draw % range);
 }
 

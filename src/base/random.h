@@ -26,6 +26,7 @@ class Random {
 
   /// Number of 32-bit draws so far, and going on from there: what resuming needs.
   uint64_t position() const noexcept { return position_; }
+
   void seek(uint64_t position) noexcept;
 
  private:

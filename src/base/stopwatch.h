@@ -8,10 +8,10 @@ namespace vila {
 /// Time since construction or restart(). A value.
 class Stopwatch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
   double milliseconds() const { return seconds() * 1e3; }
+
   void restart() { start_ = Clock::now(); }
 
  private:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
+
+#include <sched.h>
 
 #include "base/error.h"
 
@@ -26,7 +26,8 @@ void pause_cpu() noexcept {
 
 ThreadPool::ThreadPool(int threads) {
   VILA_CHECK(threads >= 1, "{} threads", threads);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  for (int i = 1; i < threads; ++i)
+    workers_.emplace_back([this] { work(); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -36,7 +37,8 @@ ThreadPool::~ThreadPool() {
     generation_.fetch_add(1);
   }
   wake_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  for (std::thread& worker : workers_)
+    worker.join();
 }
 
 void ThreadPool::run(int64_t count, int64_t grain, Call call, const void* context) {
@@ -58,7 +60,8 @@ void ThreadPool::run(int64_t count, int64_t grain, Call call, const void* contex
   }
   wake_.notify_all();
   take_ranges(job_);
-  for (int spin = 0; spin < kSpins && busy_.load() > 0; ++spin) pause_cpu();
+  for (int spin = 0; spin < kSpins && busy_.load() > 0; ++spin)
+    pause_cpu();
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return busy_.load() == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -81,7 +84,8 @@ void ThreadPool::take_ranges(const Job& job) {
 void ThreadPool::work() {
   uint64_t seen = 0;
   while (true) {
-    for (int spin = 0; spin < kSpins && generation_.load() == seen; ++spin) pause_cpu();
+    for (int spin = 0; spin < kSpins && generation_.load() == seen; ++spin)
+      pause_cpu();
     Job job;
     {
       std::unique_lock lock(mutex_);

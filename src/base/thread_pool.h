@@ -25,14 +25,15 @@ class ThreadPool {
 
   int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls body(begin, end) over ranges that cover [0, count) once each; a range has at most `grain`
-  /// items and starts at a multiple of it, so the split does not depend on the number of threads.
-  /// Returns when all are done. The first exception of a body is rethrown here; the rest of the
-  /// ranges are then skipped.
+  /// Calls body(begin, end) over ranges that cover [0, count) once each; a range has at most
+  /// `grain` items and starts at a multiple of it, so the split does not depend on the number of
+  /// threads. Returns when all are done. The first exception of a body is rethrown here; the rest
+  /// of the ranges are then skipped.
   template <typename Body>
   void parallel_for(int64_t count, int64_t grain, const Body& body) {
     static_assert(std::is_invocable_v<const Body&, int64_t, int64_t>);
-    run(count, grain,
+    run(
+        count, grain,
         [](const void* context, int64_t begin, int64_t end) {
           (*static_cast<const Body*>(context))(begin, end);
         },
@@ -41,6 +42,7 @@ class ThreadPool {
 
  private:
   using Call = void (*)(const void* context, int64_t begin, int64_t end);
+
   struct Job {
     Call call = nullptr;
     const void* context = nullptr;

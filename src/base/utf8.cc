@@ -12,7 +12,9 @@ constexpr char32_t kReplacement = 0xFFFD;
 /// a malformed part, or a well-formed beginning that the text ends in.
 struct Step {
   size_t length;
+
   enum Kind { character, malformed, unfinished } kind;
+
   char32_t code_point;
 };
 

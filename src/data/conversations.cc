@@ -4,11 +4,12 @@
 #include "base/error.h"
 #include "data/json_row.h"
 #include "data/row_parser.h"
+#include "spec/prompt.h"
 
 namespace vila::data {
 namespace {
 
-constexpr std::string_view kPlaceholder = "<image>";
+constexpr std::string_view kPlaceholder = spec::kImagePlaceholder;
 constexpr std::string_view kBlanks = " \t\n\v\f\r";
 
 std::string_view strip(std::string_view text) {

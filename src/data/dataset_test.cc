@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include "data/test_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace vila::data {
 namespace {
+
+using test::expect_error;
+using test::TemporaryFolder;
 
 TEST(Dataset, NamesItsKinds) {
   for (const Kind kind : {Kind::pairs, Kind::documents, Kind::conversations, Kind::text}) {
@@ -16,14 +20,14 @@ TEST(Dataset, NamesItsKinds) {
 }
 
 TEST(Dataset, ResolvesPicturesBesideTheFileOrUnderTheRoot) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto file = folder.write("a.jsonl", "{\"image\": \"x.png\", \"text\": \"x\"}\n");
   EXPECT_EQ(open_dataset(file, Kind::pairs)->at(0).images[0].path, folder.path() / "x.png");
   EXPECT_EQ(open_dataset(file, Kind::pairs, "root")->at(0).images[0].path, "root/x.png");
 }
 
 TEST(Dataset, NamesFileAndRowOfABrokenRowAndReadsTheOthers) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto file = folder.write(
       "a.jsonl",
       "{\"text\": \"one\"}\n\n{\"text\": \"tw\n{\"text\": \"\xFF\"}\n{\"text\": \"four\"}");
@@ -37,7 +41,7 @@ TEST(Dataset, NamesFileAndRowOfABrokenRowAndReadsTheOthers) {
 }
 
 TEST(Dataset, ReadsALlavaArrayRowByRow) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto file = folder.write("a.json", R"([
     {"id": "a", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
     {"id": "b", "conversations": 5}
@@ -50,7 +54,7 @@ TEST(Dataset, ReadsALlavaArrayRowByRow) {
 }
 
 TEST(Dataset, ReadsTheFilesOfAFolderInTheOrderOfTheirNames) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   folder.write("b.jsonl", "{\"text\": \"three\"}\n");
   folder.write("a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n");
   folder.write("empty.jsonl", "");
@@ -63,7 +67,7 @@ TEST(Dataset, ReadsTheFilesOfAFolderInTheOrderOfTheirNames) {
 }
 
 TEST(Dataset, SaysWhichFileOrFolderIsMissing) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   expect_error(ErrorCode::not_found, "none.jsonl: no such file",
                [&] { open_dataset(folder.path() / "none.jsonl", Kind::text); });
   expect_error(ErrorCode::not_found, "expected .jsonl, .json or .tar files",
@@ -71,7 +75,7 @@ TEST(Dataset, SaysWhichFileOrFolderIsMissing) {
 }
 
 TEST(Dataset, TellsTheKindByTheFirstRow) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(detect_kind(folder.write("p.jsonl", R"({"image": "a", "text": "b"})")), Kind::pairs);
   EXPECT_EQ(detect_kind(folder.write("d.jsonl", R"({"text_list": [], "image_info": []})")),
             Kind::documents);

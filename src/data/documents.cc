@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "data/json_row.h"
 #include "data/row_parser.h"
+#include "spec/prompt.h"
 
 namespace vila::data {
 namespace {
@@ -14,7 +15,7 @@ constexpr size_t kMaxImages = 6;
 
 struct PlacedImage {
   ImageSource source;
-  size_t sentence = 0;
+  int64_t sentence = 0;
 };
 
 std::vector<std::string> read_sentences(const Json& row, const RowContext& context) {
@@ -24,7 +25,7 @@ std::vector<std::string> read_sentences(const Json& row, const RowContext& conte
       fail(ErrorCode::invalid_data, "{}: \"text_list\"[{}]: expected a string, found {}",
            context.where, sentences.size(), sentence.type_name());
     }
-    sentences.push_back(escape_placeholders(sentence.get<std::string>()));
+    sentences.push_back(sentence.get<std::string>());
   }
   return sentences;
 }
@@ -38,55 +39,37 @@ PlacedImage read_image(const Json& info, size_t sentences, const RowContext& con
          context.where);
   }
   const auto sentence = index->get<int64_t>();
-  if (sentence < 0 || static_cast<size_t>(sentence) >= sentences) {
+  if (sentence < 0 || sentence >= static_cast<int64_t>(sentences)) {
     fail(ErrorCode::invalid_data,
          "{}: \"matched_text_index\": expected 0 to {} (\"text_list\" has {} sentences), found {}",
          context.where, static_cast<int64_t>(sentences) - 1, sentences, sentence);
   }
-  return {require_image(name == info.end() ? Json() : *name, "image_name", context),
-          static_cast<size_t>(sentence)};
-}
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-}
-
-std::string join(const std::vector<std::string>& sentences) {
-  std::string text;
-  for (const std::string& sentence : sentences) {
-    if (&sentence != &sentences.front()) text += ' ';
-    text += sentence;
-  }
-  return text;
+  return {require_image(name == info.end() ? Json() : *name, "image_name", context), sentence};
 }
 
 }  // namespace
 
 // LazyMMC4Dataset.__getitem__ of llava/data/dataset.py (F24): the first six images in the order of
-// the file, then in the order of their sentences; each placeholder directly in front of its
-// sentence.
+// the file, then in the order of their sentences.
 Sample parse_document(const Json& row, const RowContext& context) {
   require_object(row, context);
   Sample sample;
   sample.kind = Kind::documents;
   sample.id = optional_text(row, row.contains("id") ? "id" : "url", context);
   sample.label = optional_text(row, "concept", context);
-  std::vector<std::string> sentences = read_sentences(row, context);
+  const std::vector<std::string> sentences = read_sentences(row, context);
   std::vector<PlacedImage> images;
   for (const Json& info : require_array(row, "image_info", context)) {
     if (images.size() == kMaxImages) break;
     images.push_back(read_image(info, sentences.size(), context));
   }
   std::ranges::stable_sort(images, {}, &PlacedImage::sentence);
+  std::vector<int64_t> places;
   for (PlacedImage& image : images) {
-    sentences[image.sentence].insert(0, "<image>");
+    places.push_back(image.sentence);
     sample.images.push_back(std::move(image.source));
   }
-  sample.text = join(sentences);
-  replace_all(sample.text, "<image> ", "<image>");
-  replace_all(sample.text, " <image>", "<image>");
+  sample.text = spec::document_text(sentences, places);
   return sample;
 }
 

@@ -9,10 +9,14 @@
 
 #include <gtest/gtest.h>
 
-#include "data/test_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace vila::data {
 namespace {
+
+using test::expect_error;
+using test::TemporaryFolder;
 
 using Order = std::vector<Mixture::Item>;
 
@@ -136,7 +140,7 @@ TEST(Mixture, RefusesWhatHasNoRowsOrNoSenseAsARepeat) {
 }
 
 TEST(Mixture, NamesTheRowWhosePicturesAndPlaceholdersDiffer) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto file = folder.write("a.json", R"([{"image": ["a.png", "b.png"], "conversations":
       [{"from": "human", "value": "<image> what?"}]}])");
   const Mixture mixture({{open_dataset(file, Kind::conversations), 1.0}}, 0);

@@ -3,11 +3,12 @@
 
 #include "data/json_row.h"
 #include "data/row_parser.h"
+#include "spec/prompt.h"
 
 namespace vila::data {
 
 std::string escape_placeholders(std::string text) {
-  constexpr std::string_view kPlaceholder = "<image>";
+  constexpr std::string_view kPlaceholder = spec::kImagePlaceholder;
   constexpr std::string_view kHarmless = "<IMAGE>";
   for (size_t at = text.find(kPlaceholder); at != std::string::npos;
        at = text.find(kPlaceholder, at)) {

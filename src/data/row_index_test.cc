@@ -6,13 +6,17 @@
 #include <gtest/gtest.h>
 
 #include "base/stopwatch.h"
-#include "data/test_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace vila::data {
 namespace {
 
+using test::expect_error;
+using test::TemporaryFolder;
+
 TEST(RowIndex, FindsLinesAndSkipsBlankOnes) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const RowIndex index(folder.write("a.jsonl", "{\"a\":1}\n\n   \n {\"b\":2} \n{\"c\":3}"));
   ASSERT_EQ(index.size(), 3);
   EXPECT_EQ(index.text(0), "{\"a\":1}");
@@ -24,7 +28,7 @@ TEST(RowIndex, FindsLinesAndSkipsBlankOnes) {
 }
 
 TEST(RowIndex, TakesWindowsLineEndsAndAByteOrderMark) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const RowIndex index(folder.write("a.jsonl", "\xEF\xBB\xBF{\"a\":1}\r\n\r\n{\"b\":2}\r\n"));
   ASSERT_EQ(index.size(), 2);
   EXPECT_EQ(index.text(0), "{\"a\":1}");
@@ -33,14 +37,14 @@ TEST(RowIndex, TakesWindowsLineEndsAndAByteOrderMark) {
 }
 
 TEST(RowIndex, TakesAnEmptyFileAsNoRows) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(RowIndex(folder.write("a.jsonl", "")).size(), 0);
   EXPECT_EQ(RowIndex(folder.write("b.jsonl", "\n\n")).size(), 0);
   EXPECT_EQ(RowIndex(folder.write("c.json", " [ ] \n")).size(), 0);
 }
 
 TEST(RowIndex, FindsElementsOfAnArrayWhateverTheirStringsHold) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const RowIndex index(folder.write(
       "a.json", "[\n  {\"v\": \"],[ \\\" }\\\\\"},\n  {\"w\": [1, {\"x\": \"\\n\"}]}\n]\n"));
   ASSERT_EQ(index.size(), 2);
@@ -51,7 +55,7 @@ TEST(RowIndex, FindsElementsOfAnArrayWhateverTheirStringsHold) {
 }
 
 TEST(RowIndex, HoldsALineOfSixteenMegabytes) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string huge = "{\"text\":\"" + std::string(16 << 20, 'x') + "\"}";
   const RowIndex index(folder.write("a.jsonl", huge + "\n{}\n"));
   ASSERT_EQ(index.size(), 2);
@@ -60,7 +64,7 @@ TEST(RowIndex, HoldsALineOfSixteenMegabytes) {
 }
 
 TEST(RowIndex, RefusesAnArrayThatIsCutShort) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   for (const char* content : {"[", "[{}", "[{},", "[{}, {\"a\": \"", "[{}, {\"a\": \"\\"}) {
     const auto file = folder.write("a.json", content);
     expect_error(ErrorCode::invalid_data, "cut short", [&] { RowIndex{file}; });
@@ -68,7 +72,7 @@ TEST(RowIndex, RefusesAnArrayThatIsCutShort) {
 }
 
 TEST(RowIndex, RefusesGapsAndTextBehindAnArray) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto gap = folder.write("gap.json", "[{},\n,{}]");
   const auto comma = folder.write("comma.json", "[{},]");
   const auto more = folder.write("more.json", "[{}]\n[{}]");
@@ -78,7 +82,7 @@ TEST(RowIndex, RefusesGapsAndTextBehindAnArray) {
 }
 
 TEST(RowIndex, OpensAnArrayOfAHundredThousandRowsInAboutASecond) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   std::string content = "[";
   for (int row = 0; row < 120000; ++row) {
     content += row == 0 ? "" : ",\n";

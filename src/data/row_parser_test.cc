@@ -6,10 +6,14 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "data/test_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace vila::data {
 namespace {
+
+using test::expect_error;
+using test::TemporaryFolder;
 
 const std::string kWhere = "set.jsonl:3 (row 2)";
 const std::filesystem::path kRoot = "shots";

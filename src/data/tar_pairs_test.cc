@@ -12,10 +12,14 @@
 
 #include "base/file.h"
 #include "data/image_source.h"
-#include "data/test_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace vila::data {
 namespace {
+
+using test::expect_error;
+using test::TemporaryFolder;
 
 using Members = std::vector<std::pair<std::string, std::string>>;
 
@@ -41,7 +45,7 @@ std::filesystem::path write_tar(const std::filesystem::path& path, const Members
 }
 
 TEST(TarPairs, ReadsPicturesInPlaceAndCaptionsFromTextOrJson) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string second(3000, 'P');
   const auto file = write_tar(folder.path() / "set.tar",
                               {{"000.jpg", "JPEG"},
@@ -65,7 +69,7 @@ TEST(TarPairs, ReadsPicturesInPlaceAndCaptionsFromTextOrJson) {
 }
 
 TEST(TarPairs, PrefersTheTextAndTakesTheRestFromJson) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const TarPairs pairs(write_tar(
       folder.path() / "set.tar",
       {{"1.txt", "from text"}, {"1.json", R"({"text": "from json", "id": 9})"}, {"1.webp", "W"}}));
@@ -74,7 +78,7 @@ TEST(TarPairs, PrefersTheTextAndTakesTheRestFromJson) {
 }
 
 TEST(TarPairs, FindsMembersWithNamesTooLongForAPlainHeader) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string name(180, 'n');
   const TarPairs pairs(
       write_tar(folder.path() / "set.tar", {{name + ".png", "PIXELS"}, {name + ".txt", "long"}}));
@@ -83,7 +87,7 @@ TEST(TarPairs, FindsMembersWithNamesTooLongForAPlainHeader) {
 }
 
 TEST(TarPairs, NamesTheRowThatLacksItsPictureOrItsText) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const TarPairs pairs(
       write_tar(folder.path() / "set.tar",
                 {{"1.txt", "text"}, {"2.png", "P"}, {"3.png", "P"}, {"3.txt", "\xC3"}}));
@@ -94,7 +98,7 @@ TEST(TarPairs, NamesTheRowThatLacksItsPictureOrItsText) {
 }
 
 TEST(TarPairs, RefusesWhatIsNoPlainTar) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto compressed = write_tar(folder.path() / "gz.tar", {{"1.png", "P"}}, true);
   const auto noise = folder.write("noise.tar", std::string(4096, 'x'));
   expect_error(ErrorCode::invalid_data, "gz.tar: expected an uncompressed tar",
@@ -103,14 +107,14 @@ TEST(TarPairs, RefusesWhatIsNoPlainTar) {
 }
 
 TEST(TarPairs, RefusesATarThatIsCutShort) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto whole = write_tar(folder.path() / "set.tar", {{"1.png", std::string(5000, 'P')}});
   const auto cut = folder.write("cut.tar", read_file(whole).substr(0, 2048));
   expect_error(ErrorCode::invalid_data, "cut.tar", [&] { TarPairs{cut}; });
 }
 
 TEST(TarPairs, HoldsOnlyPairs) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const auto file = write_tar(folder.path() / "set.tar", {{"1.png", "P"}});
   expect_error(ErrorCode::invalid_data, "a tar holds pairs",
                [&] { open_dataset(file, Kind::documents); });
@@ -118,7 +122,7 @@ TEST(TarPairs, HoldsOnlyPairs) {
 }
 
 TEST(ImageSource, SaysWhenTheTarBecameShorter) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   ImageSource source(folder.write("set.tar", "short"));
   source.offset = 2;
   source.size = 100;

@@ -256,6 +256,21 @@ TEST(Engine, RefusesAnUnknownIsa) {
   EXPECT_THROW(Engine::load(folder.path(), {.threads = -1}), Error);
 }
 
+TEST(Engine, SaysWhenTheWeightsGiveNoNumbers) {
+  const test::TemporaryFolder folder;
+  const test::TinyOptions options{.config = test::tiny_language_config()};
+  test::write_tiny_checkpoint(folder.path(), options);
+  std::vector<formats::NamedTensor> tensors = test::random_parameters(options);
+  tensors.back().tensor.data<float>()[0] = NAN;  // lm_head
+  formats::write_safetensors(folder.path() / "model.safetensors", tensors);
+  Engine engine = Engine::load(folder.path(), {.threads = 1});
+  const std::vector<Request> requests = {greedy_request("one"), greedy_request("two")};
+  EXPECT_THROW(engine.generate(requests[0]), Error);
+  for (const Engine::BatchResult& slot : engine.generate_batch(requests)) {
+    EXPECT_TRUE(mentions(slot.error, "not finite")) << slot.error;
+  }
+}
+
 TEST(Engine, GoesOnAfterAFailedRequest) {
   const Request good = greedy_request("The first");
   const Result before = tiny_engine().generate(good);

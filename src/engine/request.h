@@ -41,16 +41,22 @@ struct TokenLogprob {
   std::vector<std::pair<text::TokenId, double>> top;  // best first
 };
 
+/// How many rows went through the decoder, as OpenAI counts tokens.
 struct Usage {
   int64_t prompt_tokens = 0;  // rows of the spliced prompt, pictures included
   int64_t image_tokens = 0;
   int64_t completion_tokens = 0;
 };
 
-struct Timings {  // milliseconds
-  double media = 0, vision = 0, prefill = 0, decode = 0;
+/// Where the time of a request went, in milliseconds.
+struct Timings {
+  double media = 0;    // geometry and normalisation of the pictures
+  double vision = 0;   // tower and projector
+  double prefill = 0;  // the prompt through the decoder
+  double decode = 0;   // all tokens of the answer; in a batch, the steps it took part in
 };
 
+/// A finished answer.
 struct Result {
   std::string text;
   std::string finish_reason;             // "stop" or "length"

@@ -11,6 +11,7 @@
 
 namespace vila::spec {
 
+/// Activations that a `hidden_act` of transformers may name.
 enum class Activation { quick_gelu, gelu, gelu_tanh, silu };
 
 /// vision_config of a CLIP folder's config.json.

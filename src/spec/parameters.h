@@ -9,6 +9,7 @@
 
 namespace vila::spec {
 
+/// What a parameter belongs to: learning rates and freezing go by it.
 enum class Part { llm, mm_projector, vision_tower };
 
 /// One row of the parameter table: the only place where names and shapes of a config are written.
@@ -24,17 +25,18 @@ struct Parameter {
 /// `lm_head.weight` is absent when tied. For a plain language model only the decoder's.
 std::vector<Parameter> parameters(const VilaConfig& config);
 
-/// The steps of a projector type: its Linear layers with the numbers they have in the checkpoint
-/// ("model.mm_projector.0", GELU, "model.mm_projector.2"). @throws Error{invalid_config} listing
-/// the known types.
+/// A Linear layer of the projector and the number it has in the checkpoint.
 struct ProjectorLinear {
   std::string prefix;  // "model.mm_projector.0"
   int64_t in = 0;
   int64_t out = 0;
 };
 
+/// The Linear layers of a projector type, a GELU (exact form) between any two of them.
+/// @throws Error{invalid_config} listing the known types.
 std::vector<ProjectorLinear> projector_linears(const VilaConfig& config);
 
+/// What the names of the tower's parameters begin with in the flat layout.
 inline constexpr const char* kVisionPrefix = "model.vision_tower.vision_tower.vision_model.";
 
 }  // namespace vila::spec

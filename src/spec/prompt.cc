@@ -53,24 +53,24 @@ class RoundMasker {
         round_end_(chat_template.separator2) {}
 
   /// Lengths come from tokenising each round alone, as the reference does; where they do not add up
-  /// to the whole, the sample carries no loss.
+  /// to the whole, the sample carries no loss. Rounds after the first are tokenised behind the mark
+  /// that ends the round before: the reference subtracts one id instead, which is the same for
+  /// Llama-2 ("USER" is one id there, with a prefix blank two) and wrong for other vocabularies.
   void mask(std::string_view prompt, LabelledIds& sample) const {
     std::vector<TokenId>& labels = sample.labels;
     int64_t length = 1;  // BOS
-    ignore(labels, 0, 1);
-    bool is_first = true;
+    ignore(labels, 0, length);
+    std::string before;
     for (const std::string_view round : split(prompt, round_end_)) {
       const std::vector<std::string_view> parts = split(round, answer_mark_);
       if (round.empty() || parts.size() != 2) break;
-      // Alone a round begins with BOS and, after the first, with a prefix blank that it does not
-      // have after "</s>"; its end mark is missing.
-      const int64_t extra = is_first ? 0 : 1;
-      const size_t question_bytes = parts[0].size() + answer_mark_.size();
-      const int64_t question =
-          prompt_length(tokenizer_, round.substr(0, question_bytes)) - 2 - extra;
-      ignore(labels, length, length + question);
-      length += prompt_length(tokenizer_, round) - extra;
-      is_first = false;
+      const std::string question = fmt::format("{}{}{}", before, parts[0], answer_mark_);
+      const int64_t marks = before.empty() ? 1 : 2;  // BOS and the mark before
+      // The blank that ends the question alone belongs to the answer's first word.
+      ignore(labels, length, length + prompt_length(tokenizer_, question) - marks - 1);
+      const std::string whole = fmt::format("{}{}", before, round);
+      length += prompt_length(tokenizer_, whole) - marks + 1;
+      before = round_end_;
     }
     ignore(labels, length, std::ssize(labels));
     const int64_t counted =

@@ -11,16 +11,26 @@ namespace {
 
 double as_double(const Tensor& tensor, int64_t i) {
   switch (tensor.dtype()) {
-    case DType::f32: return tensor.data<float>()[i];
-    case DType::f16: return to_f32(tensor.data<f16>()[i]);
-    case DType::bf16: return to_f32(tensor.data<bf16>()[i]);
-    case DType::f64: return tensor.data<double>()[i];
-    case DType::i64: return static_cast<double>(tensor.data<int64_t>()[i]);
-    case DType::i32: return tensor.data<int32_t>()[i];
-    case DType::i16: return tensor.data<int16_t>()[i];
-    case DType::i8: return tensor.data<int8_t>()[i];
-    case DType::u8: return tensor.data<uint8_t>()[i];
-    case DType::boolean: return tensor.data<bool>()[i] ? 1 : 0;
+    case DType::f32:
+      return tensor.data<float>()[i];
+    case DType::f16:
+      return to_f32(tensor.data<f16>()[i]);
+    case DType::bf16:
+      return to_f32(tensor.data<bf16>()[i]);
+    case DType::f64:
+      return tensor.data<double>()[i];
+    case DType::i64:
+      return static_cast<double>(tensor.data<int64_t>()[i]);
+    case DType::i32:
+      return tensor.data<int32_t>()[i];
+    case DType::i16:
+      return tensor.data<int16_t>()[i];
+    case DType::i8:
+      return tensor.data<int8_t>()[i];
+    case DType::u8:
+      return tensor.data<uint8_t>()[i];
+    case DType::boolean:
+      return tensor.data<bool>()[i] ? 1 : 0;
   }
   return 0;
 }

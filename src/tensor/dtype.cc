@@ -24,9 +24,13 @@ constexpr std::array<Row, 10> kRows = {{{"f32", 4},
 
 }  // namespace
 
-size_t dtype_size(DType dtype) noexcept { return kRows[static_cast<size_t>(dtype)].size; }
+size_t dtype_size(DType dtype) noexcept {
+  return kRows[static_cast<size_t>(dtype)].size;
+}
 
-std::string_view dtype_name(DType dtype) noexcept { return kRows[static_cast<size_t>(dtype)].name; }
+std::string_view dtype_name(DType dtype) noexcept {
+  return kRows[static_cast<size_t>(dtype)].name;
+}
 
 bool is_weight_dtype(DType dtype) noexcept {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;

@@ -12,22 +12,36 @@ namespace {
 
 double element_as_double(DType dtype, const void* source, int64_t i) {
   switch (dtype) {
-    case DType::f32: return static_cast<const float*>(source)[i];
-    case DType::f16: return to_f32(static_cast<const f16*>(source)[i]);
-    case DType::bf16: return to_f32(static_cast<const bf16*>(source)[i]);
-    case DType::f64: return static_cast<const double*>(source)[i];
-    default: VILA_CHECK(false, "no conversion from {}", dtype_name(dtype));
+    case DType::f32:
+      return static_cast<const float*>(source)[i];
+    case DType::f16:
+      return to_f32(static_cast<const f16*>(source)[i]);
+    case DType::bf16:
+      return to_f32(static_cast<const bf16*>(source)[i]);
+    case DType::f64:
+      return static_cast<const double*>(source)[i];
+    default:
+      VILA_CHECK(false, "no conversion from {}", dtype_name(dtype));
   }
   return 0;
 }
 
 void store_element(DType dtype, void* target, int64_t i, double value) {
   switch (dtype) {
-    case DType::f32: static_cast<float*>(target)[i] = static_cast<float>(value); return;
-    case DType::f16: static_cast<f16*>(target)[i] = to_f16(static_cast<float>(value)); return;
-    case DType::bf16: static_cast<bf16*>(target)[i] = to_bf16(static_cast<float>(value)); return;
-    case DType::f64: static_cast<double*>(target)[i] = value; return;
-    default: VILA_CHECK(false, "no conversion to {}", dtype_name(dtype));
+    case DType::f32:
+      static_cast<float*>(target)[i] = static_cast<float>(value);
+      return;
+    case DType::f16:
+      static_cast<f16*>(target)[i] = to_f16(static_cast<float>(value));
+      return;
+    case DType::bf16:
+      static_cast<bf16*>(target)[i] = to_bf16(static_cast<float>(value));
+      return;
+    case DType::f64:
+      static_cast<double*>(target)[i] = value;
+      return;
+    default:
+      VILA_CHECK(false, "no conversion to {}", dtype_name(dtype));
   }
 }
 
@@ -43,7 +57,8 @@ Shape::Shape(std::span<const int64_t> extents) : rank_(static_cast<int>(extents.
 
 int64_t Shape::numel() const noexcept {
   int64_t product = 1;
-  for (const int64_t extent : extents()) product *= extent;
+  for (const int64_t extent : extents())
+    product *= extent;
   return product;
 }
 
@@ -110,8 +125,8 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
              end, text());
   Tensor result = *this;
   const int64_t stride = dim(0) > 0 ? numel() / dim(0) : 0;
-  result.data_ = static_cast<std::byte*>(data_) +
-                 static_cast<size_t>(begin * stride) * dtype_size(dtype_);
+  result.data_ =
+      static_cast<std::byte*>(data_) + static_cast<size_t>(begin * stride) * dtype_size(dtype_);
   result.shape_[0] = end - begin;
   return result;
 }

@@ -23,11 +23,15 @@ class Shape {
   explicit Shape(std::span<const int64_t> extents);
 
   int rank() const noexcept { return rank_; }
+
   int64_t operator[](int axis) const noexcept { return extents_[static_cast<size_t>(axis)]; }
+
   int64_t& operator[](int axis) noexcept { return extents_[static_cast<size_t>(axis)]; }
+
   std::span<const int64_t> extents() const noexcept {
     return {extents_.data(), static_cast<size_t>(rank_)};
   }
+
   /// Product of the extents; 1 for a scalar.
   int64_t numel() const noexcept;
   bool operator==(const Shape& other) const noexcept;
@@ -39,7 +43,8 @@ class Shape {
   int rank_ = 0;
 };
 
-/// A dense row-major array: a pointer, a shape, a dtype and, maybe, a share in what owns the memory.
+/// A dense row-major array: a pointer, a shape, a dtype and, maybe, a share in what owns the
+/// memory.
 ///
 /// A value: copying copies the descriptor, never the elements. Tensors made by arena_tensor() own
 /// nothing and must not outlive the arena's step.
@@ -57,21 +62,29 @@ class Tensor {
                      std::shared_ptr<const void> owner = nullptr);
 
   bool defined() const noexcept { return data_ != nullptr || (shape_.rank() > 0 && numel() == 0); }
+
   DType dtype() const noexcept { return dtype_; }
+
   const Shape& shape() const noexcept { return shape_; }
+
   int rank() const noexcept { return shape_.rank(); }
+
   /// Extent of an axis; negative counts from the last.
   int64_t dim(int axis) const noexcept { return shape_[axis < 0 ? axis + shape_.rank() : axis]; }
+
   int64_t numel() const noexcept { return shape_.numel(); }
+
   size_t nbytes() const noexcept { return static_cast<size_t>(numel()) * dtype_size(dtype_); }
 
   void* raw() const noexcept { return data_; }
+
   /// Elements as T. Throws Bug when the dtype is another one.
   template <typename T>
   T* data() const {
     check_dtype(dtype_of<T>());
     return static_cast<T*>(data_);
   }
+
   template <typename T>
   std::span<T> values() const {
     return {data<T>(), static_cast<size_t>(numel())};

@@ -326,7 +326,8 @@ RenderedPrompt render_chat(const ChatTemplate& chat_template, std::span<const Me
 std::vector<Message> put_picture_first(const ChatTemplate& chat_template,
                                        std::span<const Message> messages) {
   std::vector<Message> result(messages.begin(), messages.end());
-  if (result.empty()) return result;
+  const bool is_first_an_example = chat_template.example_question != nullptr;
+  if (result.empty() || is_first_an_example) return result;
   const std::string rest = without_pictures(result[0].content);
   if (!chat_template.tags_picture) {
     result[0].content = "<image>\n" + rest;

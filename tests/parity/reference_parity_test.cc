@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include "base/file.h"
+#include "base/json.h"
+#include "engine/engine.h"
 #include "engine/verify.h"
 #include "formats/safetensors.h"
+#include "media/decode.h"
 #include "support/temporary_folder.h"
 
 namespace vila::engine {
@@ -35,6 +44,36 @@ TEST_F(ReferenceParity, EveryTensorAndTokenOfVila7bTinyEqualsTheReference) {
 TEST_F(ReferenceParity, EqualsItOnTheScalarKernelsAsWell) {
   for (const VerifyRow& row : verify_reference(case_, {.threads = 1, .isa = "scalar"})) {
     EXPECT_TRUE(row.is_passed) << row.name << ": max abs " << row.max_abs << " " << row.note;
+  }
+}
+
+TEST_F(ReferenceParity, TheEngineGivesItsGreedyAnswersAloneAndInABatch) {
+  const fs::path path = case_ / "inputs" / "prompt.json";
+  const Json prompts = parse_json(read_file(path), path.string()).at("prompts");
+  std::vector<Request> requests;
+  for (const Json& prompt : prompts) {
+    Request request;
+    request.prompt = prompt.at("prompt").get<std::string>();
+    for (const Json& image : prompt.at("images")) {
+      request.images.push_back(std::make_shared<const media::Image>(
+          media::load_image(case_ / image.get<std::string>())));
+    }
+    request.options.temperature = 0;
+    request.options.max_tokens = 24;
+    requests.push_back(std::move(request));
+  }
+  Engine engine = Engine::load(case_ / "checkpoint", {.threads = 2});
+
+  const std::vector<Engine::BatchResult> batch = engine.generate_batch(requests);
+
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto ids = prompts[i].at("greedy_ids").get<std::vector<text::TokenId>>();
+    const Result alone = engine.generate(requests[i]);
+    EXPECT_EQ(alone.token_ids, ids);
+    EXPECT_EQ(alone.text, prompts[i].at("greedy_text").get<std::string>());
+    EXPECT_EQ(alone.usage.prompt_tokens, prompts[i].at("sequence_length").get<int64_t>());
+    ASSERT_TRUE(batch[i].result.has_value()) << batch[i].error;
+    EXPECT_EQ(batch[i].result->token_ids, ids);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace vila::test {
 
@@ -18,6 +19,13 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+}
+
+fs::path TemporaryFolder::write(const fs::path& name, std::string_view content) const {
+  const fs::path file = path_ / name;
+  fs::create_directories(file.parent_path());
+  write_file(file, content);
+  return file;
 }
 
 }  // namespace vila::test

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 namespace vila::test {
 
@@ -16,6 +17,9 @@ class TemporaryFolder {
   const std::filesystem::path& path() const { return path_; }
 
   std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
+
+  /// Writes a file of that content, folders of its name included. @return its path.
+  std::filesystem::path write(const std::filesystem::path& name, std::string_view content) const;
 
  private:
   std::filesystem::path path_;

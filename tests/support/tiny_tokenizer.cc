@@ -2,6 +2,7 @@
 #include "support/tiny_tokenizer.h"
 
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -48,12 +49,17 @@ class Lines final : public sentencepiece::SentenceIterator {
 void write_tiny_tokenizer(const std::filesystem::path& folder) {
   std::string model;
   Lines lines(sentences());
-  const auto status = sentencepiece::SentencePieceTrainer::Train(
-
-      "--model_type=bpe --vocab_size=380 --byte_fallback=true --character_coverage=1.0 "
-      "--normalization_rule_name=identity --remove_extra_whitespaces=false "
-      "--split_digits=true --num_threads=1 --minloglevel=2",
-      &lines, &model);
+  const std::unordered_map<std::string, std::string> options = {
+      {"model_type", "bpe"},
+      {"vocab_size", "380"},
+      {"byte_fallback", "true"},
+      {"character_coverage", "1.0"},
+      {"normalization_rule_name", "identity"},
+      {"remove_extra_whitespaces", "false"},
+      {"split_digits", "true"},
+      {"num_threads", "1"},
+      {"minloglevel", "2"}};
+  const auto status = sentencepiece::SentencePieceTrainer::Train(options, &lines, &model);
   VILA_CHECK(status.ok(), "{}", status.ToString());
   write_file(folder / "tokenizer.model", model);
 }

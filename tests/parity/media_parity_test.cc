@@ -32,7 +32,7 @@ std::string sha256_of(const Image& image) {
   return test::sha256_hex(std::as_bytes(std::span(image.pixels)));
 }
 
-class MediaConformance : public testing::Test {
+class MediaParity : public testing::Test {
  protected:
   void SetUp() override {
     if (!fs::exists(root_)) GTEST_SKIP() << "no ../shared/conformance beside the repository";
@@ -60,7 +60,7 @@ class MediaConformance : public testing::Test {
   fs::path root_ = fs::path(VILA_SOURCE_DIR) / "../shared/conformance";
 };
 
-TEST_F(MediaConformance, DecodesEveryPictureToTheBytesOfPillow) {
+TEST_F(MediaParity, DecodesEveryPictureToTheBytesOfPillow) {
   int refused = 0;
   const int count = for_each_picture([&](const Json& row, const fs::path& path) {
     if (row.contains("error")) {
@@ -77,7 +77,7 @@ TEST_F(MediaConformance, DecodesEveryPictureToTheBytesOfPillow) {
   EXPECT_EQ(refused, 2);
 }
 
-TEST_F(MediaConformance, ProcessesEveryPictureToTheBytesOfTheReference) {
+TEST_F(MediaParity, ProcessesEveryPictureToTheBytesOfTheReference) {
   const std::map<std::string, ProcessorConfig::Mode> modes = {
       {"pad-clip336", ProcessorConfig::Mode::pad},
       {"crop-clip336", ProcessorConfig::Mode::crop},
@@ -109,7 +109,7 @@ TEST_F(MediaConformance, ProcessesEveryPictureToTheBytesOfTheReference) {
   EXPECT_EQ(compared, 59 * 3);
 }
 
-TEST_F(MediaConformance, NormalisesEveryByteExactly) {
+TEST_F(MediaParity, NormalisesEveryByteExactly) {
   const auto file = formats::read_safetensors(root_ / "preprocess/normalise.safetensors");
   const std::map<std::string, ProcessorConfig> towers = {
       {"clip", {.image_size = 16}},
@@ -156,7 +156,7 @@ Image image_of(const Tensor& tensor) {
   return image;
 }
 
-TEST_F(MediaConformance, ResizesEveryCaseToTheBytesOfPillow) {
+TEST_F(MediaParity, ResizesEveryCaseToTheBytesOfPillow) {
   const auto file = formats::read_safetensors(root_ / "preprocess/resize.safetensors");
   int compared = 0;
   for (const auto& [name, expected] : file.tensors) {
