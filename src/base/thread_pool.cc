@@ -53,17 +53,23 @@ void ThreadPool::run(int64_t count, int64_t grain, Call call, const void* contex
   {
     const std::lock_guard lock(mutex_);
     job_ = {call, context, count, grain};
+    is_open_ = true;
     failure_ = nullptr;
     next_.store(0);
-    busy_.store(static_cast<int>(workers_.size()));
     generation_.fetch_add(1);
   }
   wake_.notify_all();
   take_ranges(job_);
-  for (int spin = 0; spin < kSpins && busy_.load() > 0; ++spin)
-    pause_cpu();
+  // A worker that has not come by now (the machine may be busy) is not needed any more.
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_.load() == 0; });
+  is_open_ = false;
+  if (busy_.load() > 0) {
+    lock.unlock();
+    for (int spin = 0; spin < kSpins && busy_.load() > 0; ++spin)
+      pause_cpu();
+    lock.lock();
+    done_.wait(lock, [this] { return busy_.load() == 0; });
+  }
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
@@ -92,7 +98,9 @@ void ThreadPool::work() {
       wake_.wait(lock, [&] { return generation_.load() != seen; });
       if (stopping_) return;
       seen = generation_.load();
+      if (!is_open_) continue;
       job = job_;
+      busy_.fetch_add(1);
     }
     take_ranges(job);
     if (busy_.fetch_sub(1) == 1) {

@@ -60,8 +60,9 @@ class ThreadPool {
   std::condition_variable done_;
   std::atomic<uint64_t> generation_{0};  // counts jobs; workers spin on it shortly, then sleep
   Job job_;
+  bool is_open_ = false;  // whether workers may still join job_
   std::atomic<int64_t> next_{0};
-  std::atomic<int> busy_{0};
+  std::atomic<int> busy_{0};  // workers inside job_
   std::exception_ptr failure_;
   bool stopping_ = false;
 };

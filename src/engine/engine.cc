@@ -111,7 +111,7 @@ std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnT
       pictures.encode(model, context(), request.images, sequence->timings());
   const Stopwatch watch;
   prefill(*sequence, model.embed(context(), ids, layout, features));
-  sequence->timings().prefill = watch.milliseconds();
+  sequence->timings().prefill = watch.milliseconds() - sequence->timings().decode;
   return sequence;
 }
 

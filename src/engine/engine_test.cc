@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "engine/sampler.h"
+#include "model/vila.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
 
@@ -185,6 +187,32 @@ TEST(Engine, EndsWhereTheContextEnds) {
   const int64_t context = tiny_engine().config().model_max_length;
   EXPECT_EQ(result.finish_reason, "length");
   EXPECT_EQ(result.usage.prompt_tokens + result.usage.completion_tokens, context + 1);
+}
+
+TEST(Engine, PrefillsALongPromptInChunksAsAtOnce) {
+  spec::VilaConfig config = test::tiny_language_config();
+  config.model_max_length = 1500;
+  config.llm.max_position_embeddings = 1500;
+  const test::TemporaryFolder folder;
+  test::write_tiny_checkpoint(folder.path(), {.config = config});
+  Engine engine = Engine::load(folder.path(), {.threads = 2});
+  Request request = greedy_request("", 1);
+  for (int i = 0; i < 1300; ++i)
+    request.prompt += static_cast<char>('0' + i * i % 10);
+  request.options.logprobs = 0;
+
+  const Result result = engine.generate(request);
+
+  ASSERT_GT(result.usage.prompt_tokens, 1200);
+  const std::vector<text::TokenId> ids = engine.tokenizer().encode(request.prompt);
+  const model::Vila vila = model::Vila::load(folder.path());
+  model::KvCache cache(config.llm, static_cast<int64_t>(ids.size()));
+  const model::SequenceStep step{&cache, static_cast<int64_t>(ids.size())};
+  engine.context().arena.reset();
+  const Tensor logits =
+      vila.decode(engine.context(), vila.embed(engine.context(), ids), {&step, 1});
+  const TokenLogprob expected = token_logprob(logits.values<float>(), result.token_ids[0], 0);
+  EXPECT_NEAR(result.logprobs[0].logprob, expected.logprob, 1e-5);
 }
 
 TEST(Engine, GivesNothingForNoTokens) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/vila.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -10,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "kernels/select.h"
+#include "support/machine.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_checkpoint.h"
 #include "tensor/compare.h"
@@ -18,14 +19,7 @@
 namespace vila::model {
 namespace {
 
-struct Machine {
-  explicit Machine(int threads = 2, const kernels::CpuKernels& kernels = kernels::best_kernels())
-      : pool(threads), ctx{arena, pool, kernels, {}} {}
-
-  Arena arena;
-  ThreadPool pool;
-  ops::Context ctx;
-};
+using test::Machine;
 
 Vila load_tiny(const test::TinyOptions& options) {
   const test::TemporaryFolder folder;
@@ -43,6 +37,15 @@ Tensor random_pixels(int64_t pictures, uint64_t seed) {
   Tensor pixels = Tensor::empty(DType::f32, {pictures, 3, 28, 28});
   for (float& value : pixels.values<float>())
     value = static_cast<float>(random.normal());
+  return pixels;
+}
+
+// Pixels that a script can write as well: sin(0.1 * flat index).
+Tensor wave_pixels() {
+  Tensor pixels = Tensor::empty(DType::f32, {1, 3, 28, 28});
+  for (int64_t i = 0; i < pixels.numel(); ++i) {
+    pixels.data<float>()[i] = static_cast<float>(std::sin(0.1 * static_cast<double>(i)));
+  }
   return pixels;
 }
 
@@ -90,6 +93,29 @@ TEST(Vila, KnowsItsConfigAndWeights) {
   EXPECT_EQ(vila.weight_bytes(), static_cast<int64_t>(bytes));
 }
 
+// Expected: transformers 4.46.3 in float64 on the files that write_tiny_checkpoint() writes:
+// CLIPVisionModel(pixels).hidden_states[-2][:, 1:], torch Linear and GELU for the projector, and
+// LlamaForCausalLM(inputs_embeds) with the picture's rows after the fifth token.
+TEST(Vila, EqualsTransformersOnARandomCheckpoint) {
+  Machine machine;
+  const std::vector<float> expected_row = {1.36492F, 2.27063F, 3.02397F,
+                                           5.36686F, 5.28777F, 1.70087F};
+  const std::vector<float> expected_logits = {0.52669F,  1.93676F,  0.28033F,  0.96904F,
+                                              -2.38746F, -0.89327F, -0.43082F, 0.90865F};
+
+  const Tensor rows = tiny_vila().encode_images(machine.ctx, wave_pixels()).to(DType::f32);
+  const Tensor logits = logits_with_picture(tiny_vila(), machine, wave_pixels());
+
+  for (size_t i = 0; i < expected_row.size(); ++i) {
+    EXPECT_NEAR(rows.values<float>()[3 * 48 + i], expected_row[i], 3e-5 * 7.8) << i;
+  }
+  for (size_t i = 0; i < expected_logits.size(); ++i) {
+    EXPECT_NEAR(logits.values<float>()[i], expected_logits[i], 3e-5 * 3.4) << i;
+  }
+  const std::span<const float> all = logits.values<float>();
+  EXPECT_EQ(std::max_element(all.begin(), all.end()) - all.begin(), 341);
+}
+
 TEST(Vila, PrefillInChunksEqualsPrefillAtOnce) {
   Machine machine;
   const Tensor whole = logits_of(tiny_vila(), machine, kText, 12);
@@ -110,11 +136,11 @@ TEST(Vila, GivesTheSameBitsForAnyThreadCount) {
 }
 
 TEST(Vila, AgreesOnEveryIsa) {
-  Machine scalar(2, kernels::kernels_named("scalar"));
+  Machine scalar(2, "scalar");
   const Tensor pixels = random_pixels(1, 4);
   const Tensor expected = logits_with_picture(tiny_vila(), scalar, pixels);
   for (const kernels::CpuKernels* kernels : kernels::all_kernels()) {
-    Machine machine(2, *kernels);
+    Machine machine(2, kernels->isa);
     const Tensor actual = logits_with_picture(tiny_vila(), machine, pixels);
     EXPECT_LE(compare(actual, expected).relative(), 1e-5) << kernels->isa;
   }
