@@ -162,6 +162,15 @@ TEST(Decode, OversizedHeadersAreRefusedQuickly) {
   EXPECT_NE(refusal(jpeg).find("32781 x 32777"), std::string::npos);
 }
 
+TEST(Decode, EndlessScansAreRefused) {
+  const std::string whole = read_file(picture_folder() / "progressive.jpg");
+  const size_t last_scan = whole.rfind("\xFF\xDA");
+  const size_t end = whole.rfind("\xFF\xD9");
+  std::string bytes = whole.substr(0, end);
+  for (int i = 0; i < 600; ++i) bytes += whole.substr(last_scan, end - last_scan);
+  EXPECT_NE(refusal(bytes + whole.substr(end)).find("scans"), std::string::npos);
+}
+
 TEST(Decode, TakesHairThinPictures) {
   for (const auto& [width, height] : {std::pair{1, 20000}, {20000, 1}}) {
     const Image image(width, height, {3, 2, 1});
