@@ -167,7 +167,8 @@ TEST(Decode, EndlessScansAreRefused) {
   const size_t last_scan = whole.rfind("\xFF\xDA");
   const size_t end = whole.rfind("\xFF\xD9");
   std::string bytes = whole.substr(0, end);
-  for (int i = 0; i < 600; ++i) bytes += whole.substr(last_scan, end - last_scan);
+  for (int i = 0; i < 600; ++i)
+    bytes += whole.substr(last_scan, end - last_scan);
   EXPECT_NE(refusal(bytes + whole.substr(end)).find("scans"), std::string::npos);
 }
 
