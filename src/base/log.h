@@ -7,6 +7,7 @@
 
 namespace vila {
 
+/// How much a message matters.
 enum class LogLevel { debug, info, warning };
 
 /// Where a library function reports what a person may want to know: the application decides what

@@ -17,6 +17,7 @@ struct f16 {
   uint16_t bits;
 };
 
+/// Exact for every bfloat16.
 inline float to_f32(bf16 value) noexcept {
   return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
 }

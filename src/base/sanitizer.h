@@ -19,6 +19,7 @@ inline void poison([[maybe_unused]] const void* data, [[maybe_unused]] size_t si
 #endif
 }
 
+/// Makes memory usable again.
 inline void unpoison([[maybe_unused]] const void* data, [[maybe_unused]] size_t size) noexcept {
 #if VILA_HAS_ASAN
   __asan_unpoison_memory_region(data, size);

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
 
@@ -28,15 +27,6 @@ struct Weights {
   std::vector<fs::path> files;
 };
 
-Json read_json(const fs::path& path) {
-  try {
-    return parse_json(read_file(path), path.string());
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::not_found) throw;
-    throw Error(ErrorCode::invalid_model, error.message());
-  }
-}
-
 /// Buffers that old files carry although they follow from the config.
 bool is_derived_buffer(std::string_view name) {
   return name.ends_with("rotary_emb.inv_freq") || name.ends_with("embeddings.position_ids");
@@ -45,7 +35,7 @@ bool is_derived_buffer(std::string_view name) {
 /// shard -> names, as the index tells. Shards are files of the same folder: an index that points
 /// elsewhere is refused.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& path) {
-  const Json index = read_json(path);
+  const Json index = read_json_file(path, ErrorCode::invalid_model);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || map == index.end() || !map->is_object() || map->empty()) {
     fail(ErrorCode::invalid_model, "{}: expected an object \"weight_map\" with tensors, found none",
@@ -130,7 +120,7 @@ Tensors flat_tower(const Tensors& clip) {
 
 /// "" when config.json names no tower.
 std::string tower_name(const fs::path& config_path) {
-  const Json config = read_json(config_path);
+  const Json config = read_json_file(config_path, ErrorCode::invalid_model);
   try {
     return json_get<std::string>(config, "mm_vision_tower", "", config_path.string());
   } catch (const Error& error) {

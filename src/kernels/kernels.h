@@ -11,11 +11,12 @@
 /// its own inputs and the order of sums stated here, not on how the work was split.
 namespace vila::kernels {
 
-/// Rows of x as gemm() reads them: panels of `panel_rows` rows (the last may have fewer), each
-/// stored depth-major, so that one step of the inner loop reads neighbours.
+/// Rows of x as gemm() reads them. The depth is cut into blocks, rows into panels of `panel_rows`
+/// (the last of either may be smaller); a panel of a block is stored depth-major, so that each step
+/// of the inner loop reads neighbours, and the panels of one block follow one another:
 ///
-///   panel p of r rows at packed + p * panel_rows * K:   packed[k * r + i] = x[p * panel_rows +
-///   i][k]
+///   packed[k0 * M + m0 * d + k * r + i] = x[m0 + i][k0 + k]   for block k0 of d, panel m0 of r
+///   rows
 ///
 /// The whole takes exactly rows * depth floats.
 struct PackRowsArgs {
@@ -70,7 +71,7 @@ struct GemmArgs {
 ///           "Online normalizer calculation for softmax", 2018). out[i] may differ in the last bits
 ///           between calls with 1 to kFewQueries queries and calls with more.
 /// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64.
-/// Cost      4 * queries * keys * E flops; about 420 KiB of stack.
+/// Cost      4 * queries * keys * E flops; about 560 KiB of stack.
 struct AttentionArgs {
   const float* q;
   int64_t q_stride;

@@ -26,6 +26,8 @@ struct EncodedImage {
 };
 
 /// One decoder per format; each @throws Error{invalid_image} through the two members above.
+Image decode_bmp(const EncodedImage& encoded);
+Image decode_gif(const EncodedImage& encoded);
 Image decode_jpeg(const EncodedImage& encoded);
 Image decode_png(const EncodedImage& encoded);
 Image decode_webp(const EncodedImage& encoded);

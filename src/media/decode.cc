@@ -34,8 +34,20 @@ bool is_ppm(std::string_view bytes) {
          " \t\r\n#"sv.find(bytes[2]) != bytes.npos;
 }
 
-constexpr std::array<Format, 4> kFormats = {
-    {{is_jpeg, decode_jpeg}, {is_png, decode_png}, {is_webp, decode_webp}, {is_ppm, decode_ppm}}};
+bool is_gif(std::string_view bytes) {
+  return bytes.starts_with("GIF87a"sv) || bytes.starts_with("GIF89a"sv);
+}
+
+bool is_bmp(std::string_view bytes) {
+  return bytes.starts_with("BM"sv);
+}
+
+constexpr std::array<Format, 6> kFormats = {{{is_jpeg, decode_jpeg},
+                                             {is_png, decode_png},
+                                             {is_webp, decode_webp},
+                                             {is_gif, decode_gif},
+                                             {is_bmp, decode_bmp},
+                                             {is_ppm, decode_ppm}}};
 
 }  // namespace
 
@@ -64,7 +76,8 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& source,
   for (const Format& format : kFormats) {
     if (format.matches(text)) return format.decode(encoded);
   }
-  fail(ErrorCode::invalid_image, "{}: expected a JPEG, PNG, WebP or PPM picture, found {}", source,
+  fail(ErrorCode::invalid_image,
+       "{}: expected a JPEG, PNG, WebP, GIF, BMP or PPM picture, found {}", source,
        bytes.empty() ? "0 bytes" : "another format");
 }
 

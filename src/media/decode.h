@@ -16,8 +16,9 @@ struct DecodeLimits {
   int64_t max_pixels = int64_t{1} << 27;  // 134 megapixels, 400 MB of RGB
 };
 
-/// Decodes JPEG, PNG, WebP or PPM, told apart by content, as Pillow's open().convert("RGB"): alpha
-/// is dropped, EXIF orientation is not applied, CMYK and 16-bit are converted as Pillow does.
+/// Decodes JPEG, PNG, WebP, GIF (first frame), BMP or PPM, told apart by content, as Pillow's
+/// open().convert("RGB"): alpha is dropped, EXIF orientation is not applied, CMYK and 16-bit are
+/// converted as Pillow does.
 /// @param source  named in messages, e.g. the path.
 /// @throws Error{invalid_image}: empty, unknown format (names the ones that are known), truncated,
 ///         damaged, too large.

@@ -50,15 +50,23 @@ const std::vector<Expected>& pictures() {
   static const std::vector<Expected> rows = {
       {"animated.webp", 10, 8, "b6bec40db0dc081304829819a5d09250ab5fdac79205f434e34d74264b8a2474"},
       {"baseline.jpg", 13, 9, "d044f9239af8b49fadb36eb28cfe2e2e8e4aa671182fc9510a7dc3a008bba268"},
+      {"bits.bmp", 21, 4, "b6fa6a1629de7fbceb0a3a860e98c3c39ad67573a8907a8ead8404d32fb9b81e"},
       {"cmyk.jpg", 11, 6, "67568e4c6537d1e3de242e6ef058416279a82d1befbc8024f63b3ce72acfc2c5"},
       {"grey.jpg", 12, 7, "a231cef3673742428634bc01fb6bfbcf0c88a3fd91e5eb54db0492aacd34bc04"},
       {"grey_1bit.png", 19, 5, "494f7d5b0aa7a5960cc2873266d36459103265ad489d86f6c0f1b52bc236f63b"},
       {"grey_alpha.png", 9, 5, "5e9a6c66b5ee2bef6d92e860bf9d098ed6396d2576e3690ae39b1242da57a2ac"},
       {"interlaced.png", 11, 10,
        "c34d0ad611b0bb1d0af9fc337ac5b2046ede9e33744679564a758b896f3db5ef"},
+      {"interlaced.gif", 19, 12,
+       "90c66033d6bee7a4114152d4ebc86b4b5d5ab37d4ff4dc02367bc8cfda034c9c"},
       {"lossless_alpha.webp", 13, 9,
        "6f274e8be9aacb2896bc7f0d552dfa72def38222cf054b52e8d52a2b24545cae"},
       {"lossy.webp", 13, 9, "58698923d566eaa8035c6692e8fd69ff48397cfe1c07b3e1ddbc8875184de1b4"},
+      {"palette.bmp", 13, 6, "7582a56332e3420ea41abb11f2cbcbefda1a4427a886fa3df91f8c46004cb277"},
+      {"partial.gif", 14, 10, "b21cbce3beda428410e693b33241cfaea5ca5a4feb1cceaaf8d6d44d29460e11"},
+      {"plain.gif", 31, 17, "a6ca655c2056053b1657c18eb5570ce131f711f5edb0f64c0ea21841ba404f8f"},
+      {"rgba.bmp", 9, 6, "8c450d85754225b82ace0b6bc43f47fb7c57bfc5f7885ad34dd4f7ea257506cf"},
+      {"true_colour.bmp", 9, 6, "bca676ef6c97cc39c41f64d939b6b88a1a5cd041dac77c9d98561fe740b4f40b"},
       {"palette_4bit.png", 19, 5,
        "281dad53b368ddb1ca6c595d2b1d1443f9d203a1f57065d1941406251157990e"},
       {"progressive.jpg", 13, 9,
@@ -124,11 +132,14 @@ TEST(Decode, TruncatedJpegsAreRefusedThoughLibjpegWouldGoOn) {
 
 TEST(Decode, RefusesWhatIsNoPicture) {
   EXPECT_NE(refusal("").find("0 bytes"), std::string::npos);
-  EXPECT_NE(refusal("GIF89a whatever").find("JPEG, PNG, WebP or PPM"), std::string::npos);
+  EXPECT_NE(refusal("II*\x01 whatever").find("JPEG, PNG, WebP, GIF, BMP or PPM"),
+            std::string::npos);
   EXPECT_NE(refusal("\xFF\xD8\xFF"), "");
   EXPECT_NE(refusal("\x89PNG\r\n\x1A\n"), "");
   EXPECT_NE(refusal("RIFF\x04\0\0\0WEBP"), "");
   EXPECT_NE(refusal("P6"), "");
+  EXPECT_NE(refusal("BM"), "");
+  EXPECT_NE(refusal("GIF89a"), "");
   EXPECT_NE(refusal("picture: hello").find("picture"), std::string::npos);
 }
 

@@ -7,6 +7,7 @@
 
 namespace vila::media {
 
+/// The filters of Image.resize, by the names that Pillow gives them.
 enum class Filter { nearest, box, bilinear, hamming, bicubic, lanczos };
 
 /// Image.resize of Pillow <= 12.3, byte for byte: kernel widened when shrinking, horizontal pass

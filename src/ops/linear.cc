@@ -10,12 +10,11 @@ namespace {
 using kernels::CpuKernels;
 using kernels::GemmArgs;
 
-// One task does at most so many rows: their share of a depth block (600 x 256 floats) stays in L2
-// while columns go by, and W is converted once per 600 rows.
+// One task does at most so many rows: their share of a depth block (600 x 384 floats) stays near
+// the core while columns go by, and W is converted once per 600 rows.
 constexpr int64_t kRowsPerTask = 600;
-// Enough tasks to keep 16 threads within a few percent of even; more would only convert W more
-// often.
-constexpr int64_t kTasksWanted = 32;
+// Enough tasks to keep 8 threads busy; more would only convert W, or read x, more often.
+constexpr int64_t kTasksWanted = 16;
 // Multiply-adds below which a task is not worth handing to another thread (about 2 microseconds).
 constexpr int64_t kWorthSharing = 1 << 16;
 

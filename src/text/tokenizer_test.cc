@@ -121,6 +121,13 @@ TEST_F(TokenizerTest, ConfigWinsOverTheSpecialTokensMap) {
   EXPECT_EQ(tokenizer->bos_id(), 2);
 }
 
+TEST_F(TokenizerTest, TextThatIsNoUtf8BecomesReplacementCharacters) {
+  const auto tokenizer = load();
+  const std::string text("\xFF a\0b\xE4\xBD", 7);
+
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), std::string("\uFFFD a\0b\uFFFD\uFFFD", 13));
+}
+
 TEST_F(TokenizerTest, MissingFilesAreNamed) {
   std::filesystem::remove(folder_ / "tokenizer.model");
 

@@ -12,10 +12,21 @@ using isa::F32;
 using isa::kLanes;
 
 inline constexpr int64_t kTileColumns = isa::kTileVectors * kLanes;
-// Depth of a weight panel: 256 * 32 floats are 32 KiB, which leaves room in L1 for x and y.
-inline constexpr int64_t kDepthBlock = 256;
+// Depth of a weight panel: 384 * 32 floats are 48 KiB, between the sizes of L1 and L2.
+inline constexpr int64_t kDepthBlock = 384;
 // How far ahead, in bytes, pack_weights() asks for each row: 8 lines cover the latency of memory.
 inline constexpr int64_t kPrefetchBytes = 512;
+
+// 256 KiB: what of x may be counted on to stay in L2 beside the rest.
+inline constexpr int64_t kResidentFloats = 1 << 16;
+inline constexpr int64_t kPanelsPerPass = 2;
+
+// How far ahead, in floats, a tile asks for x: panels of one depth block lie one after the other.
+inline constexpr int64_t kTilePrefetch = 2048;
+
+inline int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 
 /// y[m][n] = start[m][n] + sum_k a[k][m] * b[k][n] for kRows rows and up to kTileColumns columns.
 struct TileArgs {
@@ -45,37 +56,38 @@ inline void store_columns(float* y, int64_t columns, int vector, F32 value) {
   }
 }
 
-template <int kRows>
+template <int kRows, int kVectors>
 void run_tile(const TileArgs& t) {
-  F32 sum[kRows][isa::kTileVectors];
+  F32 sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 16
-    for (int v = 0; v < isa::kTileVectors; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       sum[m][v] = load_columns(t.start + m * t.start_stride, t.columns, v);
     }
   }
   const float* a = t.a;
   const float* b = t.b;
   for (int64_t k = 0; k < t.depth; ++k) {
-    F32 weight[isa::kTileVectors];
+    F32 weight[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < isa::kTileVectors; ++v)
+    for (int v = 0; v < kVectors; ++v)
       weight[v] = isa::load(b + v * kLanes);
 #pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) {
       const F32 x = isa::set(a[m]);
 #pragma GCC unroll 16
-      for (int v = 0; v < isa::kTileVectors; ++v)
+      for (int v = 0; v < kVectors; ++v)
         sum[m][v] = isa::fma(x, weight[v], sum[m][v]);
     }
+    __builtin_prefetch(a + kTilePrefetch);
     a += t.a_step;
     b += kTileColumns;
   }
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 16
-    for (int v = 0; v < isa::kTileVectors; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       store_columns(t.y + m * t.y_stride, t.columns, v, sum[m][v]);
     }
   }
@@ -84,46 +96,59 @@ void run_tile(const TileArgs& t) {
 using RunTile = void (*)(const TileArgs&);
 
 /// run_tile for 1 to kTileRows rows, by number.
-template <int... kIndices>
+template <int kVectors, int... kIndices>
 struct TileTable {
-  static constexpr RunTile kEntries[] = {run_tile<kIndices + 1>...};
+  static constexpr RunTile kEntries[] = {run_tile<kIndices + 1, kVectors>...};
 };
 
-template <int kCount, int... kIndices>
-struct MakeTileTable : MakeTileTable<kCount - 1, kCount - 1, kIndices...> {};
+template <int kVectors, int kCount, int... kIndices>
+struct MakeTileTable : MakeTileTable<kVectors, kCount - 1, kCount - 1, kIndices...> {};
 
-template <int... kIndices>
-struct MakeTileTable<0, kIndices...> : TileTable<kIndices...> {};
+template <int kVectors, int... kIndices>
+struct MakeTileTable<kVectors, 0, kIndices...> : TileTable<kVectors, kIndices...> {};
 
 inline void run_tile_of(int64_t rows, const TileArgs& args) {
-  MakeTileTable<isa::kTileRows>::kEntries[rows - 1](args);
-}
-
-/// Up to kLanes rows of x, from column `column` on, as kLanes columns: block[j] lane i is
-/// x[i][column + j]. Rows past `rows` repeat the last one.
-inline void load_transposed(const float* x, int64_t stride, int64_t rows, int64_t column,
-                            F32 (&block)[kLanes]) {
-  for (int64_t i = 0; i < kLanes; ++i) {
-    const int64_t row = i < rows ? i : rows - 1;
-    block[i] = isa::load(x + row * stride + column);
+  if (args.columns <= kLanes) {
+    MakeTileTable<1, isa::kTileRows>::kEntries[rows - 1](args);
+  } else {
+    MakeTileTable<isa::kTileVectors, isa::kTileRows>::kEntries[rows - 1](args);
   }
-  isa::transpose(block);
 }
 
-/// One panel of pack_rows(): packed[k * rows + i] = x[i][k], rows <= kTileRows.
+/// Pointers to kLanes rows of a matrix; those past `count` repeat the last.
+template <typename T>
+struct Rows {
+  const T* row[kLanes];
+
+  Rows(const T* first, int64_t stride, int64_t count) {
+    for (int64_t i = 0; i < kLanes; ++i)
+      row[i] = first + (i < count ? i : count - 1) * stride;
+  }
+
+  /// kLanes words from element k on, transposed: block[j] lane i is word j of row i.
+  void load_words(int64_t k, F32 (&block)[kLanes]) const {
+    const void* at[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i)
+      at[i] = row[i] + k;
+    isa::load_transposed(at, block);
+  }
+};
+
+/// packed[k * rows + i] = x[i][k] for rows <= kTileRows.
 inline void pack_panel(const float* x, int64_t stride, int64_t rows, int64_t depth, float* packed) {
-  int64_t k = 0;
-  for (; k + kLanes <= depth; k += kLanes) {
-    for (int64_t group = 0; group < rows; group += kLanes) {
-      const int64_t count = rows - group < kLanes ? rows - group : kLanes;
+  int64_t whole = 0;
+  for (int64_t group = 0; group < rows; group += kLanes) {
+    const int64_t count = least(rows - group, kLanes);
+    const Rows<float> source(x + group * stride, stride, count);
+    for (whole = 0; whole + kLanes <= depth; whole += kLanes) {
       F32 block[kLanes];
-      load_transposed(x + group * stride, stride, count, k, block);
+      source.load_words(whole, block);
       for (int64_t j = 0; j < kLanes; ++j) {
-        isa::store_partial(packed + (k + j) * rows + group, count, block[j]);
+        isa::store_partial(packed + (whole + j) * rows + group, count, block[j]);
       }
     }
   }
-  for (; k < depth; ++k) {
+  for (int64_t k = whole; k < depth; ++k) {
     for (int64_t i = 0; i < rows; ++i)
       packed[k * rows + i] = x[i * stride + k];
   }
@@ -131,39 +156,56 @@ inline void pack_panel(const float* x, int64_t stride, int64_t rows, int64_t dep
 
 void pack_rows(const PackRowsArgs& args) noexcept {
   for (int64_t row = args.row_begin; row < args.row_end; row += args.panel_rows) {
-    const int64_t left = args.rows - row;
-    pack_panel(args.x + row * args.x_stride, args.x_stride,
-               left < args.panel_rows ? left : args.panel_rows, args.depth,
-               args.packed + row * args.depth);
+    const int64_t rows = least(args.panel_rows, args.rows - row);
+    for (int64_t k = 0; k < args.depth; k += kDepthBlock) {
+      const int64_t depth = least(kDepthBlock, args.depth - k);
+      pack_panel(args.x + row * args.x_stride + k, args.x_stride, rows, depth,
+                 args.packed + k * args.rows + row * depth);
+    }
   }
 }
 
-/// `columns` rows of W, elements [0, depth) of each, as panel[k * kTileColumns + n]. `ahead` is the
-/// distance in elements to where the reads go on after this panel.
+// Elements of a row that one 32-bit word holds.
+template <typename Weight>
+inline constexpr int64_t kPerWord = static_cast<int64_t>(sizeof(float) / sizeof(Weight));
+
+/// kLanes words of kLanes rows as f32: kPerWord * kLanes steps of a panel.
+inline void pack_block(const Rows<float>& rows, int64_t k, float* panel) {
+  F32 block[kLanes];
+  rows.load_words(k, block);
+  for (int64_t j = 0; j < kLanes; ++j)
+    isa::store(panel + j * kTileColumns, block[j]);
+}
+
+template <typename Half>
+void pack_block(const Rows<Half>& rows, int64_t k, float* panel) {
+  F32 block[kLanes];
+  rows.load_words(k, block);
+  for (int64_t j = 0; j < kLanes; ++j) {
+    F32 even;
+    F32 odd;
+    isa::split_pairs(block[j], rows.row[0], even, odd);
+    isa::store(panel + 2 * j * kTileColumns, even);
+    isa::store(panel + (2 * j + 1) * kTileColumns, odd);
+  }
+}
+
+/// `columns` rows of W, elements [0, depth) of each, as panel[k * kTileColumns + n].
 template <typename Weight>
 void pack_weights(const Weight* w, int64_t stride, int64_t columns, int64_t depth, float* panel) {
+  constexpr int64_t kStep = kPerWord<Weight> * kLanes;
   constexpr int64_t kAhead = kPrefetchBytes / static_cast<int64_t>(sizeof(Weight));
-  for (int64_t group = 0; group < kTileColumns; group += kLanes) {
-    const Weight* row[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      const int64_t n = group + i < columns ? group + i : columns - 1;
-      row[i] = w + n * stride;
-    }
+  for (int64_t group = 0; group < kTileColumns && group < columns; group += kLanes) {
+    const Rows<Weight> rows(w + group * stride, stride, columns - group);
     int64_t k = 0;
-    for (; k + kLanes <= depth; k += kLanes) {
-      F32 block[kLanes];
-      for (int64_t i = 0; i < kLanes; ++i) {
-        __builtin_prefetch(row[i] + k + kAhead);
-        block[i] = isa::widen(row[i] + k);
-      }
-      isa::transpose(block);
-      for (int64_t j = 0; j < kLanes; ++j) {
-        isa::store(panel + (k + j) * kTileColumns + group, block[j]);
-      }
+    for (; k + kStep <= depth; k += kStep) {
+      for (int64_t i = 0; i < kLanes; ++i)
+        __builtin_prefetch(rows.row[i] + k + kAhead);
+      pack_block(rows, k, panel + k * kTileColumns + group);
     }
     for (; k < depth; ++k) {
       for (int64_t i = 0; i < kLanes; ++i) {
-        panel[k * kTileColumns + group + i] = isa::widen_one(row[i] + k);
+        panel[k * kTileColumns + group + i] = isa::widen_one(rows.row[i] + k);
       }
     }
   }
@@ -180,12 +222,11 @@ struct DepthBlock {
 inline void multiply_block(const GemmArgs& args, const DepthBlock& block, const float* panel) {
   alignas(64) static constexpr float kNoBias[kTileColumns] = {};
   for (int64_t row = args.row_begin; row < args.row_end; row += args.panel_rows) {
-    const int64_t left = args.rows - row;
-    const int64_t rows = left < args.panel_rows ? left : args.panel_rows;
+    const int64_t rows = least(args.panel_rows, args.rows - row);
     float* y = args.y + row * args.y_stride + block.column;
     const bool is_first = block.k == 0;
     const float* bias = args.bias == nullptr ? kNoBias : args.bias + block.column;
-    run_tile_of(rows, {.a = args.packed_x + row * args.depth + block.k * rows,
+    run_tile_of(rows, {.a = args.packed_x + block.k * args.rows + row * block.depth,
                        .a_step = rows,
                        .b = panel,
                        .depth = block.depth,
@@ -197,21 +238,36 @@ inline void multiply_block(const GemmArgs& args, const DepthBlock& block, const 
   }
 }
 
+/// Columns that one pass over the depth covers. While the rows of x at full depth stay in L2, one
+/// panel at a time reads W in its own order; when they do not, a few panels share each depth block.
+inline int64_t columns_per_pass(const GemmArgs& args) {
+  const int64_t size = (args.row_end - args.row_begin) * args.depth;
+  return size <= kResidentFloats ? kTileColumns : kPanelsPerPass * kTileColumns;
+}
+
+/// Columns [begin, end) over the whole depth; `panel` is scratch.
+template <typename Weight>
+void multiply_pass(const GemmArgs& args, int64_t begin, int64_t end, float* panel) {
+  const auto* weight = static_cast<const Weight*>(args.weight);
+  DepthBlock block{};
+  do {  // once also for depth 0: y is the bias then
+    block.depth = least(kDepthBlock, args.depth - block.k);
+    for (block.column = begin; block.column < end; block.column += kTileColumns) {
+      block.columns = least(kTileColumns, end - block.column);
+      pack_weights(weight + block.column * args.weight_stride + block.k, args.weight_stride,
+                   block.columns, block.depth, panel);
+      multiply_block(args, block, panel);
+    }
+    block.k += kDepthBlock;
+  } while (block.k < args.depth);
+}
+
 template <typename Weight>
 void gemm_of(const GemmArgs& args) {
   alignas(64) float panel[kDepthBlock * kTileColumns];
-  const auto* weight = static_cast<const Weight*>(args.weight);
-  for (int64_t n = args.column_begin; n < args.column_end; n += kTileColumns) {
-    const int64_t columns_left = args.column_end - n;
-    DepthBlock block{n, columns_left < kTileColumns ? columns_left : kTileColumns, 0, 0};
-    do {
-      const int64_t depth_left = args.depth - block.k;
-      block.depth = depth_left < kDepthBlock ? depth_left : kDepthBlock;
-      pack_weights(weight + n * args.weight_stride + block.k, args.weight_stride, block.columns,
-                   block.depth, panel);
-      multiply_block(args, block, panel);
-      block.k += kDepthBlock;
-    } while (block.k < args.depth);
+  const int64_t pass = columns_per_pass(args);
+  for (int64_t n = args.column_begin; n < args.column_end; n += pass) {
+    multiply_pass<Weight>(args, n, least(n + pass, args.column_end), panel);
   }
 }
 

@@ -10,13 +10,12 @@ namespace {
 using isa::F32;
 using isa::kLanes;
 
-/// e^x. x = n ln 2 + r with |r| <= ln 2 / 2; e^r by the polynomial of Cephes' expf (Moshier), then
-/// scaled by 2^n in two steps, since n = 128 has no f32 power of its own.
+/// e^x. x = n ln 2 + r with |r| <= ln 2 / 2; e^r by the polynomial of Cephes' expf (Moshier).
+/// Results that would be subnormal are 0.
 inline F32 exp(F32 x) {
   const F32 lowest = isa::set(-87.33654F);
-  const F32 highest = isa::set(88.72284F);
-  const F32 bounded =
-      isa::min(highest, isa::max(lowest, x));  // keeps NaN: it is the second operand
+  const F32 highest = isa::set(89.0F);
+  const F32 bounded = isa::min(highest, isa::max(lowest, x));  // NaN stays: it is b
   const F32 n = isa::round(isa::mul(bounded, isa::set(1.44269504F)));
   F32 r = isa::fnma(n, isa::set(0.693359375F), bounded);
   r = isa::fnma(n, isa::set(-2.12194440e-4F), r);
@@ -27,10 +26,7 @@ inline F32 exp(F32 x) {
   p = isa::fma(p, r, isa::set(1.6666665459e-1F));
   p = isa::fma(p, r, isa::set(5.0000001201e-1F));
   p = isa::add(isa::fma(p, isa::mul(r, r), r), isa::set(1.0F));
-  const F32 half = isa::round(isa::mul(n, isa::set(0.5F)));
-  p = isa::mul(isa::mul(p, isa::power_of_two(half)), isa::power_of_two(isa::sub(n, half)));
-  p = isa::select_greater(lowest, x, isa::zero(), p);
-  return isa::select_greater(x, highest, isa::set(__builtin_inff()), p);
+  return isa::select_greater(lowest, x, isa::zero(), isa::scale_by_power(p, n));
 }
 
 inline F32 sigmoid(F32 x) {

@@ -116,9 +116,14 @@ inline F32 round(F32 a) {
   return {_mm256_round_ps(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
 
-inline F32 power_of_two(F32 a) {
-  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(a.value), _mm256_set1_epi32(127));
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23))};
+inline F32 scale_by_power(F32 a, F32 n) {
+  const __m256i whole = _mm256_cvtps_epi32(n.value);
+  const __m256i half = _mm256_srai_epi32(whole, 1);
+  const __m256i bias = _mm256_set1_epi32(127);
+  const __m256i low = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+  const __m256i high = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), bias), 23);
+  const __m256 scaled = _mm256_mul_ps(a.value, _mm256_castsi256_ps(low));
+  return {_mm256_mul_ps(scaled, _mm256_castsi256_ps(high))};
 }
 
 inline F32 select_greater(F32 a, F32 b, F32 x, F32 y) {
@@ -137,23 +142,41 @@ inline float reduce_max(F32 a) {
   return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
 }
 
-inline void transpose(F32 (&rows)[kLanes]) {
-  __m256 pair[8];
-  for (int i = 0; i < 8; i += 2) {
-    pair[i] = _mm256_unpacklo_ps(rows[i].value, rows[i + 1].value);
-    pair[i + 1] = _mm256_unpackhi_ps(rows[i].value, rows[i + 1].value);
+inline void load_transposed(const void* const (&row)[kLanes], F32 (&block)[kLanes]) {
+  for (int group = 0; group < 2; ++group) {
+    // part[r] holds four words of row r in its lower half and of row r + 4 in its upper.
+    __m256 part[4];
+    for (int r = 0; r < 4; ++r) {
+      const auto* lower = static_cast<const char*>(row[r]) + group * 16;
+      const auto* upper = static_cast<const char*>(row[r + 4]) + group * 16;
+      part[r] = _mm256_insertf128_ps(
+          _mm256_castps128_ps256(_mm_loadu_ps(reinterpret_cast<const float*>(lower))),
+          _mm_loadu_ps(reinterpret_cast<const float*>(upper)), 1);
+    }
+    const __m256 low_01 = _mm256_unpacklo_ps(part[0], part[1]);
+    const __m256 high_01 = _mm256_unpackhi_ps(part[0], part[1]);
+    const __m256 low_23 = _mm256_unpacklo_ps(part[2], part[3]);
+    const __m256 high_23 = _mm256_unpackhi_ps(part[2], part[3]);
+    block[4 * group].value = _mm256_shuffle_ps(low_01, low_23, 0x44);
+    block[4 * group + 1].value = _mm256_shuffle_ps(low_01, low_23, 0xee);
+    block[4 * group + 2].value = _mm256_shuffle_ps(high_01, high_23, 0x44);
+    block[4 * group + 3].value = _mm256_shuffle_ps(high_01, high_23, 0xee);
   }
-  __m256 quad[8];
-  for (int i = 0; i < 8; i += 4) {
-    quad[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
-    quad[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xee);
-    quad[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
-    quad[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
-  }
-  for (int i = 0; i < 4; ++i) {
-    rows[i].value = _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20);
-    rows[i + 4].value = _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31);
-  }
+}
+
+inline void split_pairs(F32 words, const bf16*, F32& first, F32& second) {
+  const __m256i bits = _mm256_castps_si256(words.value);
+  first.value = _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+  second.value = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_srli_epi32(bits, 16), 16));
+}
+
+inline void split_pairs(F32 words, const f16*, F32& first, F32& second) {
+  const __m256i bits = _mm256_castps_si256(words.value);
+  const __m256i low = _mm256_and_si256(bits, _mm256_set1_epi32(0xffff));
+  const __m256i both = _mm256_packus_epi32(low, _mm256_srli_epi32(bits, 16));
+  const __m256i ordered = _mm256_permute4x64_epi64(both, 0xd8);
+  first.value = _mm256_cvtph_ps(_mm256_castsi256_si128(ordered));
+  second.value = _mm256_cvtph_ps(_mm256_extracti128_si256(ordered, 1));
 }
 
 }  // namespace isa

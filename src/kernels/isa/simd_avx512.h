@@ -115,9 +115,8 @@ inline F32 round(F32 a) {
   return {_mm512_roundscale_ps(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
 
-inline F32 power_of_two(F32 a) {
-  const __m512i exponent = _mm512_add_epi32(_mm512_cvtps_epi32(a.value), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23))};
+inline F32 scale_by_power(F32 a, F32 n) {
+  return {_mm512_scalef_ps(a.value, n.value)};
 }
 
 inline F32 select_greater(F32 a, F32 b, F32 x, F32 y) {
@@ -132,30 +131,47 @@ inline float reduce_max(F32 a) {
   return _mm512_reduce_max_ps(a.value);
 }
 
-inline void transpose(F32 (&rows)[kLanes]) {
-  __m512 pair[16];
-  for (int i = 0; i < 16; i += 2) {
-    pair[i] = _mm512_unpacklo_ps(rows[i].value, rows[i + 1].value);
-    pair[i + 1] = _mm512_unpackhi_ps(rows[i].value, rows[i + 1].value);
+/// Four words of rows r, r + 4, r + 8 and r + 12, each in its 128-bit part: placed by loads, which
+/// leaves half of the shuffles of a transposition.
+inline __m512 gather_parts(const void* const* row, int64_t byte) {
+  const auto words = [row, byte](int i) {
+    return _mm_loadu_ps(reinterpret_cast<const float*>(static_cast<const char*>(row[i]) + byte));
+  };
+  __m512 parts = _mm512_castps128_ps512(words(0));
+  parts = _mm512_mask_broadcast_f32x4(parts, 0x00f0, words(4));
+  parts = _mm512_mask_broadcast_f32x4(parts, 0x0f00, words(8));
+  return _mm512_mask_broadcast_f32x4(parts, 0xf000, words(12));
+}
+
+inline void load_transposed(const void* const (&row)[kLanes], F32 (&block)[kLanes]) {
+#pragma GCC unroll 4
+  for (int group = 0; group < 4; ++group) {
+    const __m512 part_0 = gather_parts(row, group * 16);
+    const __m512 part_1 = gather_parts(row + 1, group * 16);
+    const __m512 part_2 = gather_parts(row + 2, group * 16);
+    const __m512 part_3 = gather_parts(row + 3, group * 16);
+    const __m512 low_01 = _mm512_unpacklo_ps(part_0, part_1);
+    const __m512 high_01 = _mm512_unpackhi_ps(part_0, part_1);
+    const __m512 low_23 = _mm512_unpacklo_ps(part_2, part_3);
+    const __m512 high_23 = _mm512_unpackhi_ps(part_2, part_3);
+    block[4 * group].value = _mm512_shuffle_ps(low_01, low_23, 0x44);
+    block[4 * group + 1].value = _mm512_shuffle_ps(low_01, low_23, 0xee);
+    block[4 * group + 2].value = _mm512_shuffle_ps(high_01, high_23, 0x44);
+    block[4 * group + 3].value = _mm512_shuffle_ps(high_01, high_23, 0xee);
   }
-  // quad[i + c] holds, in each 128-bit part p, column 4 p + c of rows i to i + 3.
-  __m512 quad[16];
-  for (int i = 0; i < 16; i += 4) {
-    quad[i] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0x44);
-    quad[i + 1] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0xee);
-    quad[i + 2] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
-    quad[i + 3] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
-  }
-  for (int c = 0; c < 4; ++c) {
-    const __m512 low_even = _mm512_shuffle_f32x4(quad[c], quad[c + 4], 0x88);
-    const __m512 low_odd = _mm512_shuffle_f32x4(quad[c], quad[c + 4], 0xdd);
-    const __m512 high_even = _mm512_shuffle_f32x4(quad[c + 8], quad[c + 12], 0x88);
-    const __m512 high_odd = _mm512_shuffle_f32x4(quad[c + 8], quad[c + 12], 0xdd);
-    rows[c].value = _mm512_shuffle_f32x4(low_even, high_even, 0x88);
-    rows[c + 4].value = _mm512_shuffle_f32x4(low_odd, high_odd, 0x88);
-    rows[c + 8].value = _mm512_shuffle_f32x4(low_even, high_even, 0xdd);
-    rows[c + 12].value = _mm512_shuffle_f32x4(low_odd, high_odd, 0xdd);
-  }
+}
+
+inline void split_pairs(F32 words, const bf16*, F32& first, F32& second) {
+  const __m512i bits = _mm512_castps_si512(words.value);
+  first.value = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+  second.value =
+      _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+}
+
+inline void split_pairs(F32 words, const f16*, F32& first, F32& second) {
+  const __m512i bits = _mm512_castps_si512(words.value);
+  first.value = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits));
+  second.value = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
 }
 
 }  // namespace isa

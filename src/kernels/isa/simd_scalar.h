@@ -117,10 +117,13 @@ inline F32 round(F32 a) {
   return {(a.value + kShift) - kShift};
 }
 
-/// 2^a for integers a in [-126, 127].
-inline F32 power_of_two(F32 a) {
-  const auto exponent = static_cast<uint32_t>(static_cast<int32_t>(a.value) + 127);
-  return {__builtin_bit_cast(float, exponent << 23)};
+/// a * 2^n for integers n in [-252, 254], in two steps since 2^128 is no f32.
+inline F32 scale_by_power(F32 a, F32 n) {
+  const auto whole = static_cast<int32_t>(n.value);
+  const int32_t half = whole / 2;
+  const auto low = static_cast<uint32_t>(half + 127) << 23;
+  const auto high = static_cast<uint32_t>(whole - half + 127) << 23;
+  return {a.value * __builtin_bit_cast(float, low) * __builtin_bit_cast(float, high)};
 }
 
 /// a > b ? x : y, lane by lane.
@@ -136,8 +139,25 @@ inline float reduce_max(F32 a) {
   return a.value;
 }
 
-/// rows[i] lane j <- rows[j] lane i.
-inline void transpose(F32 (&)[kLanes]) {}
+/// A kLanes by kLanes block of 32-bit words, transposed: block[j] lane i is word j at row[i].
+inline void load_transposed(const void* const (&row)[kLanes], F32 (&block)[kLanes]) {
+  __builtin_memcpy(&block[0].value, row[0], sizeof(float));
+}
+
+/// Words that hold two neighbouring halves each: the first of them and the second, as f32.
+inline void split_pairs(F32 words, const bf16*, F32& first, F32& second) {
+  const auto bits = __builtin_bit_cast(uint32_t, words.value);
+  first.value = __builtin_bit_cast(float, bits << 16);
+  second.value = __builtin_bit_cast(float, bits & 0xffff0000U);
+}
+
+inline void split_pairs(F32 words, const f16*, F32& first, F32& second) {
+  const auto bits = __builtin_bit_cast(uint32_t, words.value);
+  const f16 low{static_cast<uint16_t>(bits)};
+  const f16 high{static_cast<uint16_t>(bits >> 16)};
+  first = widen(&low);
+  second = widen(&high);
+}
 
 }  // namespace isa
 }  // namespace
