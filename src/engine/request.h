@@ -24,6 +24,7 @@ struct GenerateOptions {
   uint64_t seed = 0;
   int64_t max_tokens = 512;
   std::vector<std::string> stop;  // stop strings, left out of the text
+  bool ignore_eos = false;        // go on to max_tokens after EOS: for measurements
   int64_t logprobs = -1;          // >= 0: logprob of each token and of that many alternatives
 };
 

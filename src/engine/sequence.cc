@@ -22,6 +22,7 @@ Sequence::Sequence(const Start& start, OnText on_text)
     : tokenizer_(start.tokenizer),
       config_eos_(start.config.llm.eos_token_id),
       max_tokens_(start.options.max_tokens),
+      ignores_eos_(start.options.ignore_eos),
       logprobs_(start.options.logprobs),
       on_text_(std::move(on_text)),
       cache_(start.config.llm, cache_capacity(start)),
@@ -42,7 +43,7 @@ void Sequence::accept(std::span<const float> logits) {
 
 void Sequence::choose(std::span<const float> logits) {
   const text::TokenId id = sampler_.sample(logits);
-  if (id == config_eos_ || id == tokenizer_.eos_id()) {
+  if (!ignores_eos_ && (id == config_eos_ || id == tokenizer_.eos_id())) {
     finish("stop");
     return;
   }

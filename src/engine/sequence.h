@@ -56,6 +56,7 @@ class Sequence {
   const text::Tokenizer& tokenizer_;
   int64_t config_eos_;
   int64_t max_tokens_;
+  bool ignores_eos_;
   int64_t logprobs_;
   OnText on_text_;
   model::KvCache cache_;
