@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/json.h"
+#include "cli/conversation.h"
+#include "engine/engine.h"
+
+namespace vila::cli {
+
+/// What a person asks, before the template is applied.
+struct Question {
+  Conversation conversation;  // pictures placed
+  std::string raw;            // used as it stands when `is_raw`
+  bool is_raw = false;
+  std::vector<std::shared_ptr<const media::Image>> images;
+  engine::GenerateOptions options;
+};
+
+/// The engine's request: the template applied, its stop strings added.
+/// @throws Error{invalid_argument} roles that do not alternate.
+engine::Request make_request(const Question& question, const text::ChatTemplate& chat_template);
+
+/// {"text", "finish_reason", "token_ids", "usage", "timings_ms" (without load), "prefill_tok_s",
+/// "decode_tok_s", "logprobs"?}
+Json result_json(const engine::Result& result, const text::Tokenizer& tokenizer);
+
+}  // namespace vila::cli

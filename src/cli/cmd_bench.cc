@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_info.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/gemm_share.h"
+#include "cli/median.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "kernels/peak.h"
+#include "spec/prompt.h"
+
+namespace vila::cli {
+namespace {
+
+struct BenchOptions {
+  ModelOptions model;
+  int64_t prompt = 256;
+  int64_t gen = 64;
+  int64_t runs = 3;
+  bool has_image = false;
+  bool has_json = false;
+};
+
+// Medians over the runs of one kind of request.
+struct Speed {
+  int64_t prompt_tokens = 0;
+  double media_ms = 0;
+  double vision_ms = 0;
+  double prefill_ms = 0;
+  double decode_tok_s = 0;
+
+  double time_to_first_token_ms() const { return media_ms + vision_ms + prefill_ms; }
+};
+
+// A prompt of exactly `tokens` ids, or as near as words allow.
+std::string prompt_of(const text::Tokenizer& tokenizer, int64_t tokens) {
+  std::string prompt;
+  while (static_cast<int64_t>(spec::tokenize_prompt(tokenizer, prompt + " a").size()) <= tokens) {
+    prompt += " a";
+  }
+  return prompt;
+}
+
+// A picture with something in every place; new each time, or the engine would know it.
+std::shared_ptr<const media::Image> make_image() {
+  constexpr int64_t kWidth = 640;
+  constexpr int64_t kHeight = 480;
+  auto image = std::make_shared<media::Image>(kWidth, kHeight);
+  for (int64_t y = 0; y < kHeight; ++y) {
+    for (int64_t x = 0; x < kWidth; ++x) {
+      uint8_t* pixel = image->at(x, y);
+      pixel[0] = static_cast<uint8_t>(x * y / 7);
+      pixel[1] = static_cast<uint8_t>(x / 3);
+      pixel[2] = static_cast<uint8_t>(y / 2);
+    }
+  }
+  return image;
+}
+
+Speed measure(engine::Engine& engine, const BenchOptions& options, bool with_image) {
+  engine::Request request{
+      .prompt = prompt_of(engine.tokenizer(), options.prompt), .images = {}, .options = {}};
+  request.options.temperature = 0;
+  request.options.max_tokens = options.gen;
+  request.options.ignore_eos = true;
+  if (with_image) request.prompt = std::string(spec::kImagePlaceholder) + request.prompt;
+  Speed speed;
+  std::vector<double> media, vision, prefill, decode;
+  for (int64_t run = -1; run < options.runs; ++run) {  // the first warms up
+    if (with_image) request.images = {make_image()};
+    const engine::Result result = engine.generate(request);
+    if (run < 0) continue;
+    speed.prompt_tokens = result.usage.prompt_tokens;
+    media.push_back(result.timings.media);
+    vision.push_back(result.timings.vision);
+    prefill.push_back(result.timings.prefill);
+    decode.push_back(static_cast<double>(result.usage.completion_tokens) / result.timings.decode *
+                     1e3);
+  }
+  speed.media_ms = median(media);
+  speed.vision_ms = median(vision);
+  speed.prefill_ms = median(prefill);
+  speed.decode_tok_s = median(decode);
+  return speed;
+}
+
+Json speed_json(const Speed& speed) {
+  return {{"prompt_tokens", speed.prompt_tokens},
+          {"prefill_tok_s", static_cast<double>(speed.prompt_tokens) / speed.prefill_ms * 1e3},
+          {"decode_tok_s", speed.decode_tok_s},
+          {"media_ms", speed.media_ms},
+          {"vision_ms", speed.vision_ms},
+          {"time_to_first_token_ms", speed.time_to_first_token_ms()}};
+}
+
+Json gemm_json(ops::Context& ctx, const spec::VisionConfig& vision, const std::string& tower,
+               int64_t runs) {
+  Json rows = Json::array();
+  for (const GemmShape& shape : layer_shapes(vision)) {
+    const GemmSpeed speed = measure_gemm(ctx, shape, runs);
+    rows.push_back({{"tower", tower},
+                    {"rows", shape.rows},
+                    {"depth", shape.depth},
+                    {"columns", shape.columns},
+                    {"gflops", speed.flops / 1e9},
+                    {"share_of_peak", speed.share()}});
+  }
+  return rows;
+}
+
+Json make_report(const BenchOptions& options) {
+  engine::Engine engine = load_engine(options.model, options.prompt + options.gen);
+  ops::Context& ctx = engine.context();
+  Json report = {{"cpu", detect_cpu().model},
+                 {"isa", ctx.kernels.isa},
+                 {"threads", ctx.pool.size()},
+                 {"runs", options.runs},
+                 {"load_ms", engine.load_ms()},
+                 {"weight_bytes", engine.weight_bytes()},
+                 {"text", speed_json(measure(engine, options, false))}};
+  if (options.has_image && engine.config().has_vision()) {
+    report["image"] = speed_json(measure(engine, options, true));
+  }
+  report["peak_rss_bytes"] = peak_resident_bytes();  // before the measurements below add theirs
+  const double peak = kernels::measure_fma_peak(ctx.kernels, ctx.pool);
+  const double bandwidth = kernels::measure_read_bandwidth(ctx.kernels, ctx.pool);
+  const double decode_tok_s = report["text"]["decode_tok_s"].get<double>();
+  report["limits"] = {{"f32_gflops", peak / 1e9}, {"read_gb_s", bandwidth / 1e9}};
+  report["decode_share_of_read_bandwidth"] =
+      decode_tok_s * static_cast<double>(engine.weight_bytes()) / bandwidth;
+  const spec::VisionConfig clip_large;  // VILA-7b's tower: the defaults of VisionConfig
+  report["gemm"] = gemm_json(ctx, clip_large, "clip-vit-large-336", options.runs);
+  if (engine.config().has_vision()) {
+    const Json own = gemm_json(ctx, *engine.config().vision, "model", options.runs);
+    report["gemm"].insert(report["gemm"].end(), own.begin(), own.end());
+  }
+  return report;
+}
+
+void print_speed(const char* name, const Json& speed) {
+  write_out(fmt::format(
+      "{:<6} prompt of {} tokens: {:.0f} tokens/s, answer: {:.0f} tokens/s, first token after "
+      "{:.1f} ms (picture {:.1f} ms)\n",
+      name, speed["prompt_tokens"].get<int64_t>(), speed["prefill_tok_s"].get<double>(),
+      speed["decode_tok_s"].get<double>(), speed["time_to_first_token_ms"].get<double>(),
+      speed["media_ms"].get<double>() + speed["vision_ms"].get<double>()));
+}
+
+void print_report(const Json& report) {
+  write_out(fmt::format("{}, {} threads, {}; load {:.0f} ms, peak memory {:.1f} MB\n",
+                        report["cpu"].get<std::string>(), report["threads"].get<int>(),
+                        report["isa"].get<std::string>(), report["load_ms"].get<double>(),
+                        report["peak_rss_bytes"].get<double>() / 1e6));
+  print_speed("text", report["text"]);
+  if (report.contains("image")) print_speed("image", report["image"]);
+  write_out(fmt::format("limits of this machine: {:.0f} f32 Gflop/s, {:.1f} GB/s read\n",
+                        report["limits"]["f32_gflops"].get<double>(),
+                        report["limits"]["read_gb_s"].get<double>()));
+  write_out(fmt::format("decoding reads weights at {:.0f} % of that\n",
+                        100 * report["decode_share_of_read_bandwidth"].get<double>()));
+  for (const Json& row : report["gemm"]) {
+    write_out(fmt::format("gemm {:<20} [{} x {}] x {}: {:.0f} Gflop/s, {:.0f} % of peak\n",
+                          row["tower"].get<std::string>(), row["rows"].get<int64_t>(),
+                          row["depth"].get<int64_t>(), row["columns"].get<int64_t>(),
+                          row["gflops"].get<double>(), 100 * row["share_of_peak"].get<double>()));
+  }
+}
+
+int bench(const BenchOptions& options) {
+  const Json report = make_report(options);
+  if (options.has_json) {
+    write_json(report);
+  } else {
+    print_report(report);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action add_bench(CLI::App& app) {
+  auto options = std::make_shared<BenchOptions>();
+  add_engine_options(app, options->model);
+  app.add_option("--prompt", options->prompt, "Tokens of the prompt")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--gen", options->gen, "Tokens of the answer")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--runs", options->runs, "Runs; medians are shown")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--image", options->has_image, "Also a prompt with a picture");
+  app.add_flag("--json", options->has_json, "One JSON document on stdout");
+  return [options] { return bench(*options); };
+}
+
+}  // namespace vila::cli

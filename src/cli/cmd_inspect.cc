@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/model_files.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "formats/checkpoint.h"
+#include "spec/config.h"
+#include "spec/parameters.h"
+#include "text/tokenizer.h"
+
+namespace vila::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InspectOptions {
+  ModelOptions model;
+  int64_t context = 0;  // 0: the model's
+  int64_t images = 1;
+  bool has_tensors = false;
+  bool has_memory = false;
+  bool has_json = false;
+};
+
+const char* part_of(const std::string& name) {
+  if (name.starts_with(spec::kVisionPrefix)) return "vision_tower";
+  if (name.starts_with("model.mm_projector.")) return "mm_projector";
+  return "llm";
+}
+
+Json parts_json(const formats::Checkpoint& checkpoint) {
+  struct Part {
+    int64_t parameters = 0;
+    int64_t bytes = 0;
+    std::set<std::string> dtypes;
+  };
+
+  std::map<std::string, Part> parts;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    Part& part = parts[part_of(name)];
+    part.parameters += tensor.numel();
+    part.bytes += static_cast<int64_t>(tensor.nbytes());
+    part.dtypes.emplace(dtype_name(tensor.dtype()));
+  }
+  Json rows = Json::array();
+  for (const auto& [name, part] : parts) {
+    rows.push_back({{"name", name},
+                    {"parameters", part.parameters},
+                    {"bytes", part.bytes},
+                    {"dtypes", part.dtypes}});
+  }
+  return rows;
+}
+
+Json tensors_json(const formats::Checkpoint& checkpoint) {
+  Json rows = Json::array();
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    const auto extents = tensor.shape().extents();
+    rows.push_back({{"name", name},
+                    {"shape", std::vector<int64_t>(extents.begin(), extents.end())},
+                    {"dtype", dtype_name(tensor.dtype())}});
+  }
+  return rows;
+}
+
+// Largest live set of the tower for one group of pictures: input and output of a layer, its
+// queries, keys and values, and the wide rows of the MLP.
+int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
+  if (!config.has_vision()) return 0;
+  const spec::VisionConfig& vision = *config.vision;
+  const int64_t row = 5 * vision.hidden_size + vision.intermediate_size;
+  return images * (vision.patches() + 1) * row * static_cast<int64_t>(sizeof(float));
+}
+
+Json memory_json(const fs::path& folder, const spec::VilaConfig& config,
+                 const InspectOptions& options) {
+  const int64_t context = options.context > 0 ? options.context : config.model_max_length;
+  const MemoryNeed need = memory_need(folder, context);
+  const int64_t vision = vision_peak(config, options.images);
+  return {{"context", std::min(context, config.model_max_length)},
+          {"images", options.images},
+          {"weights", need.weights},
+          {"kv_cache", need.kv_cache},
+          {"vision_peak", vision},
+          {"total", need.total() + vision},
+          {"available", available_memory()}};
+}
+
+Json special_tokens_json(const text::Tokenizer& tokenizer) {
+  Json tokens = Json::object();
+  const std::pair<const char*, text::TokenId> rows[] = {{"bos", tokenizer.bos_id()},
+                                                        {"eos", tokenizer.eos_id()},
+                                                        {"unk", tokenizer.unk_id()},
+                                                        {"pad", tokenizer.pad_id()}};
+  for (const auto& [name, id] : rows) {
+    if (id >= 0) tokens[name] = {{"id", id}, {"piece", tokenizer.piece(id)}};
+  }
+  return tokens;
+}
+
+void add_licence(const fs::path& folder, Json& report) {
+  for (const char* name : {"LICENSE", "LICENSE.txt", "LICENCE"}) {
+    if (fs::is_regular_file(folder / name)) report["licence"] = read_file(folder / name);
+  }
+}
+
+Json make_report(const InspectOptions& options) {
+  const fs::path folder = resolve_model(options.model.model);
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
+  const spec::VilaConfig config = spec::read_config(folder, checkpoint.vision_folder);
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    parameters += tensor.numel();
+  Json report = {{"path", folder.string()},
+                 {"generation", config.has_vision() ? "vila-2024-02" : "llama"},
+                 {"parameters", parameters},
+                 {"parts", parts_json(checkpoint)},
+                 {"config", spec::config_json(config)},
+                 {"context", config.model_max_length}};
+  if (config.has_vision()) {
+    report["vision_config"] = spec::vision_config_json(*config.vision);
+    report["tokens_per_image"] = config.tokens_per_image();
+    report["template"] = "vicuna_v1";
+  }
+  if (fs::exists(folder / "tokenizer.model")) {
+    report["special_tokens"] = special_tokens_json(*text::load_tokenizer(folder));
+  }
+  add_licence(folder, report);
+  if (options.has_tensors) report["tensors"] = tensors_json(checkpoint);
+  if (options.has_memory) report["memory"] = memory_json(folder, config, options);
+  return report;
+}
+
+std::string joined(const Json& values) {
+  std::string text;
+  for (const Json& value : values) {
+    text +=
+        (text.empty() ? "" : ", ") + (value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return text;
+}
+
+double megabytes(const Json& bytes) {
+  return bytes.get<double>() / 1e6;
+}
+
+void print_memory(const Json& memory) {
+  write_out(fmt::format("memory for {} tokens of context and {} pictures, in MB\n",
+                        memory["context"].get<int64_t>(), memory["images"].get<int64_t>()));
+  for (const char* name : {"weights", "kv_cache", "vision_peak", "total", "available"}) {
+    write_out(fmt::format("  {:<14}{:>10.1f}\n", name, megabytes(memory[name])));
+  }
+}
+
+void print_report(const Json& report) {
+  write_out(fmt::format("{}\ngeneration {}, {:.2f} M parameters, context {}\n",
+                        report["path"].get<std::string>(), report["generation"].get<std::string>(),
+                        report["parameters"].get<double>() / 1e6,
+                        report["context"].get<int64_t>()));
+  if (report.contains("template")) {
+    write_out(fmt::format("template {}, {} tokens a picture\n",
+                          report["template"].get<std::string>(),
+                          report["tokens_per_image"].get<int64_t>()));
+  }
+  for (const Json& part : report["parts"]) {
+    write_out(fmt::format("  {:<14}{:>10.2f} M parameters {:>10.1f} MB  {}\n",
+                          part["name"].get<std::string>(), part["parameters"].get<double>() / 1e6,
+                          megabytes(part["bytes"]), joined(part["dtypes"])));
+  }
+  const Json special_tokens = report.value("special_tokens", Json::object());
+  for (const auto& [name, token] : special_tokens.items()) {
+    write_out(fmt::format("  {} {} {}\n", name, token["id"].get<int64_t>(),
+                          token["piece"].get<std::string>()));
+  }
+  for (const Json& tensor : report.value("tensors", Json::array())) {
+    write_out(fmt::format("  {} [{}] {}\n", tensor["name"].get<std::string>(),
+                          joined(tensor["shape"]), tensor["dtype"].get<std::string>()));
+  }
+  if (report.contains("memory")) print_memory(report["memory"]);
+}
+
+int inspect(const InspectOptions& options) {
+  const Json report = make_report(options);
+  if (options.has_json) {
+    write_json(report);
+  } else {
+    print_report(report);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action add_inspect(CLI::App& app) {
+  auto options = std::make_shared<InspectOptions>();
+  app.add_option("model,-m,--model", options->model.model,
+                 "Checkpoint folder or name of a shipped model (default: $VILA_MODEL, else nano)")
+      ->type_name("MODEL");
+  app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
+  app.add_flag("--memory", options->has_memory, "What it needs: weights, KV cache, vision, total");
+  app.add_option("--context", options->context, "Tokens that --memory plans for")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--images", options->images, "Pictures that --memory plans for")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--json", options->has_json, "One JSON document on stdout");
+  return [options] { return inspect(*options); };
+}
+
+}  // namespace vila::cli

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/conversation.h"
+#include "cli/text_lines.h"
+#include "spec/prompt.h"
+
+namespace vila::cli {
+namespace {
+
+struct RenderOptions {
+  TokenizerOptions tokenizer;
+  std::string chat_template = "vicuna_v1";
+};
+
+// "NAME@f24" is the February 2024 form, the one this build has.
+const text::ChatTemplate& template_of(const std::string& name) {
+  const size_t at = name.find('@');
+  if (at != std::string::npos && name.substr(at) != "@f24") {
+    fail(ErrorCode::invalid_argument,
+         "--template: expected a name or NAME@f24 (all this build has), found '{}'", name);
+  }
+  return text::find_chat_template(std::string_view(name).substr(0, at));
+}
+
+int render(const RenderOptions& options) {
+  const text::ChatTemplate& chat_template = template_of(options.chat_template);
+  const auto tokenizer = load_tokenizer(options.tokenizer);
+  map_json_lines([&](const Json& line, const std::string& source) {
+    Conversation conversation =
+        parse_messages(line.contains("messages") ? line["messages"] : Json(), source);
+    if (line.contains("system")) {
+      conversation.system = json_require<std::string>(line, "system", source);
+    }
+    const text::RenderedPrompt prompt =
+        text::render_chat(chat_template, conversation.messages, conversation.system,
+                          json_get<bool>(line, "add_generation_prompt", true, source));
+    return Json{{"prompt", prompt.text},
+                {"stop", prompt.stop},
+                {"ids", spec::tokenize_prompt(*tokenizer, prompt.text)}};
+  });
+  return 0;
+}
+
+}  // namespace
+
+Action add_render(CLI::App& app) {
+  auto options = std::make_shared<RenderOptions>();
+  add_tokenizer_options(app, options->tokenizer);
+  app.add_option("--template", options->chat_template, "Conversation template")
+      ->type_name("NAME")
+      ->capture_default_str();
+  return [options] { return render(*options); };
+}
+
+}  // namespace vila::cli

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cpu_info.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/stopwatch.h"
+#include "cli/batch.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "cli/sampling.h"
+#include "spec/prompt.h"
+
+namespace vila::cli {
+namespace {
+
+struct RunOptions {
+  ModelOptions model;
+  engine::GenerateOptions sampling;
+  std::vector<std::string> images;
+  std::vector<std::string> videos;
+  std::optional<std::string> system;
+  std::string chat_template;
+  std::optional<std::string> prompt;
+  std::string prompt_file;
+  std::string batch;
+  std::string out;
+  bool is_raw = false;
+  bool has_json = false;
+  bool has_timings = false;
+};
+
+std::string read_prompt(const RunOptions& options) {
+  if (options.prompt.has_value() == !options.prompt_file.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "run: expected one prompt (PROMPT, --prompt-file or --batch), found {}",
+         options.prompt ? "two" : "none");
+  }
+  if (options.prompt) return *options.prompt;
+  if (options.prompt_file != "-") return read_file(options.prompt_file);
+  return std::string(std::istreambuf_iterator<char>(std::cin), {});
+}
+
+Question read_question(const RunOptions& options) {
+  Question question;
+  question.is_raw = options.is_raw;
+  question.options = options.sampling;
+  const std::string prompt = read_prompt(options);
+  const auto count = static_cast<int64_t>(options.images.size());
+  if (options.is_raw) {
+    question.raw = prompt;
+    if (spec::count_images(prompt) != count) {
+      fail(ErrorCode::invalid_argument,
+           "prompt: expected one <image> for each picture, found {} <image> and {} pictures",
+           spec::count_images(prompt), count);
+    }
+  } else {
+    question.conversation = {options.system, {{"user", prompt}}};
+    place_images(question.conversation, count);
+  }
+  return question;
+}
+
+// Tokens that the request can take at most: a token is at least one byte of text.
+int64_t context_bound(const Question& question, int64_t tokens_per_image) {
+  int64_t bytes = static_cast<int64_t>(question.raw.size()) + 256;
+  for (const text::Message& message : question.conversation.messages) {
+    bytes += static_cast<int64_t>(message.content.size());
+  }
+  return bytes + static_cast<int64_t>(question.images.size()) * tokens_per_image +
+         question.options.max_tokens;
+}
+
+void print_timings(const engine::Result& result, double load_ms) {
+  const engine::Timings& t = result.timings;
+  const double decode_tok_s =
+      t.decode > 0 ? static_cast<double>(result.usage.completion_tokens) / t.decode * 1e3 : 0;
+  print_note(fmt::format(
+      "load {:.0f} ms, pictures {:.0f} ms, prompt of {} tokens {:.0f} ms, answer of {} tokens "
+      "{:.0f} ms ({:.0f} tokens/s)",
+      load_ms, t.media + t.vision, result.usage.prompt_tokens, t.prefill,
+      result.usage.completion_tokens, t.decode, decode_tok_s));
+}
+
+int run_one(const RunOptions& options) {
+  Question question = read_question(options);
+  const Stopwatch media_time;
+  ImageCache images;
+  for (const std::string& path : options.images)
+    question.images.push_back(images.load(path));
+  const double decode_ms = media_time.milliseconds();
+
+  constexpr int64_t kTokensPerImageBound = 1024;
+  engine::Engine engine = load_engine(options.model, context_bound(question, kTokensPerImageBound));
+  const text::ChatTemplate& chat_template = options.chat_template.empty()
+                                                ? engine.chat_template()
+                                                : text::find_chat_template(options.chat_template);
+  const engine::Request request = make_request(question, chat_template);
+  const InterruptGuard interrupt;
+  engine::Result result = engine.generate(request, [&](std::string_view piece) {
+    if (!options.has_json) write_out(piece);
+    return !interrupt.is_raised();
+  });
+  result.timings.media += decode_ms;
+  if (!options.has_json) write_out("\n");
+  if (interrupt.is_raised()) throw Error(ErrorCode::cancelled, "stopped");
+  if (options.has_timings) print_timings(result, engine.load_ms());
+  if (options.has_json) {
+    Json json = result_json(result, engine.tokenizer());
+    json["timings_ms"]["load"] = engine.load_ms();
+    json["peak_rss_bytes"] = peak_resident_bytes();
+    write_json(json);
+  }
+  return 0;
+}
+
+int run_many(const RunOptions& options) {
+  if (options.prompt || !options.prompt_file.empty() || !options.images.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "run: expected no PROMPT, --prompt-file or --image beside --batch");
+  }
+  constexpr int64_t kBatchContext = 4096;
+  engine::Engine engine = load_engine(options.model, kBatchContext);
+  const BatchOptions batch{.input = options.batch,
+                           .output = options.out,
+                           .sampling = options.sampling,
+                           .system = options.system,
+                           .is_raw = options.is_raw,
+                           .chat_template = options.chat_template};
+  const InterruptGuard interrupt;
+  run_batch(engine, batch, [&] { return interrupt.is_raised(); });
+  return 0;
+}
+
+int run(RunOptions& options, bool has_temperature) {
+  if (!options.videos.empty()) {
+    fail(ErrorCode::invalid_argument, "--video: expected pictures only: this build reads no video");
+  }
+  const bool is_for_programs = options.has_json || !options.batch.empty();
+  if (is_for_programs && !has_temperature) options.sampling.temperature = 0;
+  check_sampling(options.sampling);
+  return options.batch.empty() ? run_one(options) : run_many(options);
+}
+
+}  // namespace
+
+Action add_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  app.add_option("prompt", options->prompt, "The question; <image> stands for each picture in turn")
+      ->type_name("PROMPT");
+  app.add_option("--image", options->images, "A picture: JPEG, PNG, WebP or PPM (repeatable)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--video", options->videos, "A video (not in this build)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  app.add_option("--prompt-file", options->prompt_file, "Read the prompt from a file, - for stdin")
+      ->type_name("FILE");
+  app.add_flag("--raw", options->is_raw, "Use the prompt as it is, without a template");
+  app.add_option("--system", options->system, "Text above the conversation");
+  app.add_option("--chat-template", options->chat_template, "Another template than the model's")
+      ->type_name("NAME");
+  app.add_flag("--json", options->has_json, "One JSON document on stdout; greedy by default");
+  app.add_flag("--timings", options->has_timings, "Say on stderr how long each step took");
+  app.add_option(
+         "--batch", options->batch,
+         "Answer each line of a JSONL file ({\"prompt\" or \"messages\", \"images\"?, …}), - "
+         "for stdin; greedy by default")
+      ->type_name("FILE");
+  app.add_option("--out", options->out, "Where --batch writes; goes on where it was cut off")
+      ->type_name("FILE");
+  add_engine_options(app, options->model);
+  add_sampling_options(app, options->sampling);
+  CLI::Option* temperature = app.get_option("--temperature");
+  return [options, temperature] { return run(*options, temperature->count() > 0); };
+}
+
+}  // namespace vila::cli

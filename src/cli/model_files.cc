@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/model_files.h"
+
+#include <cstdlib>
+#include <system_error>
+#include <vector>
+
+#include "base/error.h"
+
+namespace vila::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kShippedModel = "nano";
+
+bool is_checkpoint(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(folder / "config.json", ignored);
+}
+
+// Where a shipped model stands: beside an installed program, or in the repository around
+// build/<preset>/bin.
+std::vector<fs::path> shipped_places(const std::string& name, const fs::path& executable) {
+  const fs::path bin = executable.parent_path();
+  return {(bin / "../share/vila/models" / name).lexically_normal(),
+          (bin / "../../../models" / name).lexically_normal()};
+}
+
+bool is_plain_name(const std::string& name) {
+  return name.find('/') == std::string::npos;
+}
+
+}  // namespace
+
+fs::path executable_path() {
+  std::error_code failure;
+  fs::path path = fs::read_symlink("/proc/self/exe", failure);
+  return failure ? fs::path() : path;
+}
+
+fs::path resolve_model(const std::string& name, const fs::path& executable) {
+  std::string wanted = name;
+  if (wanted.empty()) {
+    const char* from_environment = std::getenv("VILA_MODEL");
+    wanted =
+        from_environment != nullptr && *from_environment != '\0' ? from_environment : kShippedModel;
+  }
+  std::error_code ignored;
+  const fs::path path(wanted);
+  if (fs::is_directory(path, ignored)) return path;
+  if (path.extension() == ".safetensors" && is_checkpoint(path.parent_path())) {
+    return path.parent_path();
+  }
+  std::string tried = "\n  " + path.string();
+  if (is_plain_name(wanted)) {
+    for (const fs::path& place : shipped_places(wanted, executable)) {
+      if (is_checkpoint(place)) return place;
+      tried += "\n  " + place.string();
+    }
+  }
+  fail(ErrorCode::not_found,
+       "model '{}': expected a checkpoint folder or the name of a shipped model, found neither; "
+       "tried{}\nname a folder with -m, or set VILA_MODEL",
+       wanted, tried);
+}
+
+fs::path resolve_model(const std::string& name) {
+  return resolve_model(name, executable_path());
+}
+
+}  // namespace vila::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/model_options.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/error.h"
+#include "cli/model_files.h"
+#include "formats/checkpoint.h"
+#include "model/kv_cache.h"
+#include "spec/config.h"
+
+namespace vila::cli {
+namespace {
+
+constexpr double kMegabyte = 1e6;
+
+int64_t meminfo_available() {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key;
+  int64_t kibibytes = 0;
+  std::string unit;
+  while (meminfo >> key >> kibibytes >> unit) {
+    if (key == "MemAvailable:") return kibibytes * 1024;
+  }
+  return INT64_MAX;
+}
+
+// What the control group of this process leaves, where it sets a limit at all.
+int64_t control_group_available() {
+  std::ifstream limit_file("/sys/fs/cgroup/memory.max");
+  std::ifstream used_file("/sys/fs/cgroup/memory.current");
+  int64_t limit = 0;
+  int64_t used = 0;
+  if (!(limit_file >> limit) || !(used_file >> used)) return INT64_MAX;
+  return std::max<int64_t>(limit - used, 0);
+}
+
+void check_device(const std::string& device) {
+  if (device == "cpu") return;
+  fail(ErrorCode::invalid_argument, "--device: expected cpu (all this build runs on), found '{}'",
+       device);
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& app, ModelOptions& options) {
+  app.add_option("-m,--model", options.model,
+                 "Checkpoint folder or name of a shipped model (default: $VILA_MODEL, else nano)")
+      ->type_name("MODEL");
+}
+
+void add_engine_options(CLI::App& app, ModelOptions& options) {
+  add_model_option(app, options);
+  app.add_option("-t,--threads", options.threads, "Threads (default: all cores)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--isa", options.isa, "Instruction set: scalar, avx2, avx512 (default: best here)")
+      ->type_name("NAME");
+  app.add_option("--device", options.device, "Where to compute")->capture_default_str();
+  app.add_option("--memory-limit", options.memory_limit, "Refuse to start above this many bytes")
+      ->type_name("BYTES")
+      ->check(CLI::PositiveNumber);
+}
+
+MemoryNeed memory_need(const std::filesystem::path& folder, int64_t context) {
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
+  const spec::VilaConfig config = spec::read_config(folder, checkpoint.vision_folder);
+  MemoryNeed need;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    need.weights += static_cast<int64_t>(tensor.nbytes());
+  }
+  need.kv_cache = model::KvCache::bytes(config.llm, std::min(context, config.model_max_length));
+  return need;
+}
+
+int64_t available_memory() {
+  return std::min(meminfo_available(), control_group_available());
+}
+
+void check_memory(const MemoryNeed& need, const ModelOptions& options) {
+  const int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
+  if (need.total() <= limit) return;
+  fail(ErrorCode::insufficient_memory,
+       "memory: expected at least {:.1f} MB (weights {:.1f}, KV cache {:.1f}), found {:.1f} MB{}",
+       static_cast<double>(need.total()) / kMegabyte, static_cast<double>(need.weights) / kMegabyte,
+       static_cast<double>(need.kv_cache) / kMegabyte, static_cast<double>(limit) / kMegabyte,
+       options.memory_limit > 0 ? " (--memory-limit)" : " free");
+}
+
+engine::Engine load_engine(const ModelOptions& options, int64_t context) {
+  check_device(options.device);
+  const std::filesystem::path folder = resolve_model(options.model);
+  check_memory(memory_need(folder, context), options);
+  return engine::Engine::load(folder, {.threads = options.threads, .isa = options.isa});
+}
+
+}  // namespace vila::cli

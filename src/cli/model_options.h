@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "engine/engine.h"
+
+namespace vila::cli {
+
+/// Which model, and on what it runs: the options that all commands with a model share.
+struct ModelOptions {
+  std::string model;
+  int threads = 0;
+  std::string isa;
+  std::string device = "cpu";
+  int64_t memory_limit = 0;  // bytes; 0: what the machine has free
+};
+
+/// Registers -m/--model alone.
+void add_model_option(CLI::App& app, ModelOptions& options);
+
+/// Registers --model, --threads, --isa, --device and --memory-limit.
+void add_engine_options(CLI::App& app, ModelOptions& options);
+
+/// Bytes that a model needs: its weights as stored, and keys and values of `context` tokens.
+struct MemoryNeed {
+  int64_t weights = 0;
+  int64_t kv_cache = 0;
+
+  int64_t total() const { return weights + kv_cache; }
+};
+
+/// Reads headers only. @throws Error{not_found | invalid_model | invalid_config}
+MemoryNeed memory_need(const std::filesystem::path& folder, int64_t context);
+
+/// Bytes the machine, or the container around us, can still give.
+int64_t available_memory();
+
+/// Throws Error{insufficient_memory} with both figures when `need` is more than the limit.
+void check_memory(const MemoryNeed& need, const ModelOptions& options);
+
+/// Resolves the name, checks memory for `context` tokens, and loads.
+/// @throws Error as resolve_model(), check_memory() and Engine::load(); Error{invalid_argument} for
+/// a device that this build does not have.
+engine::Engine load_engine(const ModelOptions& options, int64_t context);
+
+}  // namespace vila::cli
