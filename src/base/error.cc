@@ -50,10 +50,9 @@ Error& Error::add_context(const std::string& frame) {
 
 Bug::Bug(std::string message) : message_(std::move(message)) {}
 
-void throw_bug(const char* condition, std::string_view message, const std::source_location& where) {
+void throw_bug(const char* condition, std::string_view message, SourceLine where) {
   throw Bug(fmt::format("{}:{}: internal check failed: {}{}{} (this is a bug, please report it)",
-                        where.file_name(), where.line(), condition, message.empty() ? "" : ": ",
-                        message));
+                        where.file, where.line, condition, message.empty() ? "" : ": ", message));
 }
 
 }  // namespace vila

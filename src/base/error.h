@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <source_location>
 #include <string_view>
 #include <utility>
 
@@ -17,9 +16,14 @@ template <typename... Args>
   throw Error(code, fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// A line of our own source. (clang 14 has no std::source_location.)
+struct SourceLine {
+  const char* file;
+  int line;
+};
+
 /// Throws Bug naming the condition and the place.
-[[noreturn]] void throw_bug(const char* condition, std::string_view message,
-                            const std::source_location& where);
+[[noreturn]] void throw_bug(const char* condition, std::string_view message, SourceLine where);
 
 /// Runs `body`; an Error that leaves it gets "frame: " in front of its message.
 template <typename Body>
@@ -38,5 +42,5 @@ decltype(auto) with_context(const std::string& frame, Body&& body) {
   do {                                                             \
     if (!(condition)) [[unlikely]]                                 \
       ::vila::throw_bug(#condition, ::fmt::format("" __VA_ARGS__), \
-                        std::source_location::current());          \
+                        ::vila::SourceLine{__FILE__, __LINE__});   \
   } while (false)

@@ -151,7 +151,7 @@ void Engine::State::step_all(const Active& active, std::span<BatchResult> result
   const Tensor logits = step(sequences);
   int64_t i = 0;
   for (const auto& [index, sequence] : active) {
-    attempt(results[index], [&] { sequence->accept(row(logits, i)); });
+    attempt(results[index], [&, owner = sequence.get()] { owner->accept(row(logits, i)); });
     ++i;
   }
 }
