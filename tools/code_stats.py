@@ -140,7 +140,9 @@ def main():
     comments = sum(file.comment_lines() for file in sources)
     plain = [file for file in sources if not file.name.startswith(CONDITIONALS_EXEMPT)]
     conditionals = sum(len(re.findall(r"^\s*#\s*(?:if|ifdef|ifndef)\b", file.code, re.M)) for file in plain)
-    headers = [file for file in sources if file.name.endswith(".h")]
+    # Kernels are documented where they are promised (kernels.h), vector operations in simd_scalar.h.
+    headers = [file for file in sources if file.name.endswith(".h") and not file.name.endswith(".inl.h")
+               and "/isa/" not in file.name]
     bare = [place for file in headers for place in undocumented(file)]
     longest = list(long_files(sources))
 

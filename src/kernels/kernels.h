@@ -92,6 +92,7 @@ inline constexpr int64_t kMaxHeadDim = 256;
 /// Up to so many queries attend() streams keys once instead of blocking them.
 inline constexpr int64_t kFewQueries = 4;
 
+/// One row to normalise.
 struct NormArgs {
   const float* x;
   const float* weight;

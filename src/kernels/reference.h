@@ -20,12 +20,15 @@ void gemm(const Gemm& args, double* y);
 /// |bias| + sum_k |x||w| of each element: what the rounding error is proportional to.
 void gemm_magnitude(const Gemm& args, double* y);
 
+/// Softmax attention of one head.
 void attend(const AttentionArgs& args, double* out);  // out dense [queries, E]
 
+/// Norms and softmax of one row.
 void rms_norm(const NormArgs& args, double* y);
 void layer_norm(const NormArgs& args, double* y);
 void softmax(const float* x, int64_t size, double* y);
 
+/// Activations of one element.
 double silu(double x);
 double gelu(double x);
 double gelu_tanh(double x);

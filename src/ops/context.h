@@ -16,10 +16,10 @@ using Observer = std::function<void(std::string_view name, const Tensor& tensor)
 
 /// What every op needs, passed by reference through the model. One thread.
 struct Context {
-  Arena& arena;        // results of ops live here until the end of the step
+  Arena& arena;  // results of ops live here until the end of the step
   ThreadPool& pool;
   const kernels::CpuKernels& kernels;
-  Observer observer;   // empty in production
+  Observer observer;  // empty in production
 
   void observe(std::string_view name, const Tensor& tensor) const {
     if (observer) observer(name, tensor);

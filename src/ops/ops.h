@@ -7,7 +7,8 @@
 
 /// The arithmetic of VILA on tensors: checks shapes (a broken one is a Bug), splits the work among
 /// threads, calls the kernels. Activations are f32; weights f32, f16 or bf16. Results are in
-/// ctx.arena. Letters: T rows, K inputs, N outputs, D hidden, H heads, G key/value heads, E head size.
+/// ctx.arena. Letters: T rows, K inputs, N outputs, D hidden, H heads, G key/value heads, E head
+/// size.
 namespace vila::ops {
 
 /// y = x W^T + bias; x [T, K], weight [N, K] of any weight dtype, bias [N] or undefined; y [T, N].
@@ -19,11 +20,13 @@ Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, double epsi
 Tensor layer_norm(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   double epsilon);
 
-Tensor add(Context& ctx, const Tensor& a, const Tensor& b);               // same shapes
-Tensor silu_mul(Context& ctx, const Tensor& gate, const Tensor& up);      // silu(gate) * up
-Tensor gelu(Context& ctx, const Tensor& x);                               // exact, by erf
+/// Elementwise: a + b of one shape, silu(gate) * up, and the activations of vision towers and
+/// projectors (gelu exactly by erf; quick_gelu = x * sigmoid(1.702 x), as in CLIP).
+Tensor add(Context& ctx, const Tensor& a, const Tensor& b);
+Tensor silu_mul(Context& ctx, const Tensor& gate, const Tensor& up);
+Tensor gelu(Context& ctx, const Tensor& x);
 Tensor gelu_tanh(Context& ctx, const Tensor& x);
-Tensor quick_gelu(Context& ctx, const Tensor& x);                         // x * sigmoid(1.702 x)
+Tensor quick_gelu(Context& ctx, const Tensor& x);
 
 /// Rows of `table` [V, D]: y [ids, D] f32. Ids must be in [0, V).
 Tensor embedding(Context& ctx, const Tensor& table, std::span<const int32_t> ids);
@@ -37,21 +40,23 @@ struct RopeTable {
   Tensor cos;  // f32, owning
   Tensor sin;
 };
+
+/// Angles position * theta^(-2 i / E) for positions [0, positions) and i in [0, E/2).
 RopeTable make_rope_table(int64_t positions, int64_t head_dim, double theta);
 
 /// Rotates x [T, heads, E] in place, row t by positions[t], in the Hugging Face half layout.
 void rotate(Context& ctx, const RopeTable& table, std::span<const int32_t> positions, Tensor& x);
 
-/// Full (bidirectional) attention per picture: q, k, v [N * P, H * E] of N sequences of P rows each;
-/// softmax(q k^T / sqrt(E)) v; result [N * P, H * E].
+/// Full (bidirectional) attention per picture: q, k, v [N * P, H * E] of N sequences of P rows
+/// each; softmax(q k^T / sqrt(E)) v; result [N * P, H * E].
 Tensor attend_full(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                    int64_t sequences, int64_t heads);
 
 /// One sequence's part of a packed batch for attend_causal().
 struct CausalSequence {
-  int64_t row_begin = 0;   // its first row in q
-  int64_t rows = 0;        // new rows, positions [length - rows, length)
-  int64_t length = 0;      // keys and values present, the new ones included
+  int64_t row_begin = 0;          // its first row in q
+  int64_t rows = 0;               // new rows, positions [length - rows, length)
+  int64_t length = 0;             // keys and values present, the new ones included
   const float* keys = nullptr;    // [capacity, G, E] f32, row-major
   const float* values = nullptr;  // [capacity, G, E]
 };

@@ -35,10 +35,12 @@ struct QueryPanel {
   int64_t seen_by_all;
 };
 
+/// Keys that query `query` sees: the first so many.
 inline int64_t keys_seen(const AttentionArgs& args, int64_t query) {
   return args.causal ? least(args.keys, args.first_seen + query) : args.keys;
 }
 
+/// Packs and scales queries [first, first + count) and clears what is summed.
 inline void start_panel(const AttentionArgs& args, int64_t first, int64_t count,
                         QueryPanel& panel) {
   pack_weights(args.q + first * args.q_stride, args.q_stride, count, args.head_dim, panel.query);
@@ -84,6 +86,7 @@ inline void score_block(const KeyBlock& block, int64_t keys, int64_t head_dim,
   }
 }
 
+/// Sets scores of keys that a query does not see to kMasked; `first_key` is the key of row 0.
 inline void mask_block(int64_t first_key, int64_t keys, const QueryPanel& panel, float* scores) {
   for (int64_t j = 0; j < keys; ++j) {
     const F32 key = isa::set(static_cast<float>(first_key + j));
@@ -137,6 +140,7 @@ inline void mix_block(const float* values, int64_t keys, int64_t head_dim, const
   }
 }
 
+/// Divides by the sums and writes queries [first, first + count) to args.out.
 inline void finish_panel(const AttentionArgs& args, int64_t first, int64_t count,
                          QueryPanel& panel) {
   for (int64_t i = 0; i < panel.columns; i += kLanes) {
@@ -163,6 +167,7 @@ inline void finish_panel(const AttentionArgs& args, int64_t first, int64_t count
   }
 }
 
+/// Fills `block` with keys and values [first, first + count).
 inline void load_keys(const AttentionArgs& args, int64_t first, int64_t count, KeyBlock& block) {
   block.count = count;
   pack_rows({.x = args.k + first * args.kv_stride,

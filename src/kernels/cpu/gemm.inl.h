@@ -14,8 +14,13 @@ using isa::kLanes;
 inline constexpr int64_t kTileColumns = isa::kTileVectors * kLanes;
 // Depth of a weight panel: 384 * 32 floats are 48 KiB, between the sizes of L1 and L2.
 inline constexpr int64_t kDepthBlock = 384;
-// How far ahead, in bytes, pack_weights() asks for each row: 8 lines cover the latency of memory.
-inline constexpr int64_t kPrefetchBytes = 512;
+// With few rows, conversion costs as much as arithmetic: blocks so shallow that the CPU converts
+// the next one while it still waits for the sums of this one.
+inline constexpr int64_t kShallowBlock = 128;
+inline constexpr int64_t kFewRows = 8;
+static_assert(kDepthBlock % kShallowBlock == 0, "a shallow block lies in one depth block");
+// How far ahead, in bytes, pack_weights() asks for each row: measured, 64 to 512.
+inline constexpr int64_t kPrefetchBytes = 256;
 
 // 256 KiB: what of x may be counted on to stay in L2 beside the rest.
 inline constexpr int64_t kResidentFloats = 1 << 16;
@@ -41,6 +46,7 @@ struct TileArgs {
   int64_t columns;  // that start and y have
 };
 
+/// Vector `vector` of a row that has `columns` columns; zeros behind the last.
 inline F32 load_columns(const float* x, int64_t columns, int vector) {
   const int64_t left = columns - vector * kLanes;
   if (left >= kLanes) return isa::load(x + vector * kLanes);
@@ -107,6 +113,7 @@ struct MakeTileTable : MakeTileTable<kVectors, kCount - 1, kCount - 1, kIndices.
 template <int kVectors, int... kIndices>
 struct MakeTileTable<kVectors, 0, kIndices...> : TileTable<kVectors, kIndices...> {};
 
+/// The tile of `rows` rows; half as wide when the columns fit one vector.
 inline void run_tile_of(int64_t rows, const TileArgs& args) {
   if (args.columns <= kLanes) {
     MakeTileTable<1, isa::kTileRows>::kEntries[rows - 1](args);
@@ -177,6 +184,7 @@ inline void pack_block(const Rows<float>& rows, int64_t k, float* panel) {
     isa::store(panel + j * kTileColumns, block[j]);
 }
 
+/// The same for f16 and bf16: a word holds two steps.
 template <typename Half>
 void pack_block(const Rows<Half>& rows, int64_t k, float* panel) {
   F32 block[kLanes];
@@ -219,6 +227,14 @@ struct DepthBlock {
   int64_t depth;
 };
 
+/// Where pack_rows() put element k of the panel at `row`.
+inline const float* packed_at(const GemmArgs& args, int64_t row, int64_t rows, int64_t k) {
+  const int64_t first = k / kDepthBlock * kDepthBlock;
+  const int64_t depth = least(kDepthBlock, args.depth - first);
+  return args.packed_x + first * args.rows + row * depth + (k - first) * rows;
+}
+
+/// All rows of the call times one packed panel.
 inline void multiply_block(const GemmArgs& args, const DepthBlock& block, const float* panel) {
   alignas(64) static constexpr float kNoBias[kTileColumns] = {};
   for (int64_t row = args.row_begin; row < args.row_end; row += args.panel_rows) {
@@ -226,7 +242,7 @@ inline void multiply_block(const GemmArgs& args, const DepthBlock& block, const 
     float* y = args.y + row * args.y_stride + block.column;
     const bool is_first = block.k == 0;
     const float* bias = args.bias == nullptr ? kNoBias : args.bias + block.column;
-    run_tile_of(rows, {.a = args.packed_x + block.k * args.rows + row * block.depth,
+    run_tile_of(rows, {.a = packed_at(args, row, rows, block.k),
                        .a_step = rows,
                        .b = panel,
                        .depth = block.depth,
@@ -249,16 +265,17 @@ inline int64_t columns_per_pass(const GemmArgs& args) {
 template <typename Weight>
 void multiply_pass(const GemmArgs& args, int64_t begin, int64_t end, float* panel) {
   const auto* weight = static_cast<const Weight*>(args.weight);
+  const int64_t step = args.rows <= kFewRows ? kShallowBlock : kDepthBlock;
   DepthBlock block{};
   do {  // once also for depth 0: y is the bias then
-    block.depth = least(kDepthBlock, args.depth - block.k);
+    block.depth = least(step, args.depth - block.k);
     for (block.column = begin; block.column < end; block.column += kTileColumns) {
       block.columns = least(kTileColumns, end - block.column);
       pack_weights(weight + block.column * args.weight_stride + block.k, args.weight_stride,
                    block.columns, block.depth, panel);
       multiply_block(args, block, panel);
     }
-    block.k += kDepthBlock;
+    block.k += step;
   } while (block.k < args.depth);
 }
 

@@ -4,9 +4,9 @@
 // from here could be linked into code that runs on CPUs without these instructions.
 #include VILA_SIMD_HEADER
 
+#include "kernels/cpu/attention.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/math.inl.h"
-#include "kernels/cpu/attention.inl.h"
 #include "kernels/cpu/norm.inl.h"
 #include "kernels/cpu/peak.inl.h"
 
