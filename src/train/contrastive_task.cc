@@ -179,12 +179,12 @@ at::Tensor ContrastiveTask::text_vectors(const std::vector<std::string>& texts) 
   for (size_t i = 1; i < batch.starts.size(); ++i)
     ends.push_back(batch.starts[i] - 1);
   const at::Device device(recipe_.train.device);
-  const AttentionPlan plan(batch.starts, batch.positions, text_config_, recipe_.train.device);
+  const DecoderRows rows(batch.starts, batch.positions, text_config_, recipe_.train.device);
   const at::Tensor embedded =
       embed_tokens(parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
   const at::Tensor hidden =
-      decoder_forward(parameters_, kTextPrefix, text_config_, embedded, plan, precision);
-  const at::Tensor pooled = ungather_rows(hidden, at::tensor(ends, at::kLong).to(device));
+      decoder_forward(parameters_, kTextPrefix, text_config_, embedded, rows, precision);
+  const at::Tensor pooled = pick_rows(hidden, at::tensor(ends, at::kLong).to(device));
   const at::Tensor vectors =
       linear(pooled, parameters_.at("text_projection.weight"), {}, precision).to(at::kFloat);
   return vectors / vectors.norm(2, -1, true).clamp_min(1e-6);

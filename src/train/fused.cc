@@ -157,6 +157,135 @@ VILA_INLINE void rope_rows(Rows rows, const Rope<T>& a) {
 }
 
 template <typename T>
+VILA_INLINE void softmax_rows(Rows rows, const Softmax& options, T* scores) {
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    T* row = scores + r * rows.width;
+    const int64_t count = options.is_causal ? r % rows.width + 1 : rows.width;
+    float largest = load(row[0]);
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < count; ++i) {
+      const float v = load(row[i]);
+      largest = v > largest ? v : largest;
+    }
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < count; ++i)
+      sum += exp_f32((load(row[i]) - largest) * options.scale);
+    const float factor = 1.0F / sum;
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) {
+      store(exp_f32((load(row[i]) - largest) * options.scale) * factor, row[i]);
+    }
+    for (int64_t i = count; i < rows.width; ++i)
+      store(0.0F, row[i]);
+  }
+}
+
+template <typename T>
+VILA_INLINE void softmax_grad_rows(Rows rows, const Softmax& options, const T* probabilities,
+                                   T* grad) {
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const T* p = probabilities + r * rows.width;
+    T* g = grad + r * rows.width;
+    float dot = 0.0F;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t i = 0; i < rows.width; ++i)
+      dot += load(p[i]) * load(g[i]);
+#pragma omp simd
+    for (int64_t i = 0; i < rows.width; ++i) {
+      store(load(p[i]) * (load(g[i]) - dot) * options.scale, g[i]);
+    }
+  }
+}
+
+/// Calls visit(element of the heads layout, element of the rows layout or -1) for each run of
+/// head_dim elements of the samples.
+template <typename Visit>
+VILA_INLINE void for_heads(int64_t begin, int64_t end, const HeadLayout& a, const Visit& visit) {
+  for (int64_t sample = begin; sample < end; ++sample) {
+    for (int64_t head = 0; head < a.heads; ++head) {
+      for (int64_t i = 0; i < a.length; ++i) {
+        const int64_t row = a.index[sample * a.length + i];
+        const int64_t slot = (sample * a.heads + head) * a.length + i;
+        visit(slot * a.head_dim, row < 0 ? -1 : (row * a.heads + head) * a.head_dim);
+      }
+    }
+  }
+}
+
+template <typename T>
+VILA_INLINE void split_heads_of(int64_t begin, int64_t end, const HeadLayout& a, const T* x,
+                                T* out) {
+  for_heads(begin, end, a, [&](int64_t to, int64_t from) {
+    for (int64_t i = 0; i < a.head_dim; ++i)
+      out[to + i] = from < 0 ? T{} : x[from + i];
+  });
+}
+
+template <typename T>
+VILA_INLINE void merge_heads_of(int64_t begin, int64_t end, const HeadLayout& a, const T* x,
+                                T* out) {
+  for_heads(begin, end, a, [&](int64_t from, int64_t to) {
+    if (to < 0) return;
+    for (int64_t i = 0; i < a.head_dim; ++i)
+      out[to + i] = x[from + i];
+  });
+}
+
+template <typename T>
+VILA_INLINE void layer_norm_rows(Rows rows, const LayerNorm<T>& a) {
+  const float share = 1.0F / static_cast<float>(rows.width);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const float* x = a.x + r * rows.width;
+    T* y = a.y + r * rows.width;
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < rows.width; ++i)
+      sum += x[i];
+    const float mean = sum * share;
+    float squares = 0.0F;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = 0; i < rows.width; ++i)
+      squares += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0F / std::sqrt(squares * share + a.eps);
+    a.mean[r] = mean;
+    a.rstd[r] = scale;
+#pragma omp simd
+    for (int64_t i = 0; i < rows.width; ++i) {
+      store((x[i] - mean) * scale * a.weight[i] + a.bias[i], y[i]);
+    }
+  }
+}
+
+template <typename T>
+VILA_INLINE void layer_norm_grad_rows(Rows rows, const LayerNormGrad<T>& a) {
+  const float share = 1.0F / static_cast<float>(rows.width);
+  for (int64_t r = rows.begin; r < rows.end; ++r) {
+    const float* x = a.x + r * rows.width;
+    const T* grad = a.grad_y + r * rows.width;
+    float* out = a.grad_x + r * rows.width;
+    const float mean = a.mean[r];
+    const float scale = a.rstd[r];
+    float sum = 0.0F;
+    float dot = 0.0F;
+#pragma omp simd reduction(+ : sum, dot)
+    for (int64_t i = 0; i < rows.width; ++i) {
+      const float g = load(grad[i]) * a.weight[i];
+      sum += g;
+      dot += g * (x[i] - mean) * scale;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < rows.width; ++i) {
+      const float g = load(grad[i]);
+      const float normal = (x[i] - mean) * scale;
+      out[i] = scale * (g * a.weight[i] - (sum + normal * dot) * share);
+      a.grad_weight[i] += g * normal;
+      a.grad_bias[i] += g;
+    }
+  }
+}
+
+template <typename T>
 VILA_INLINE void cross_entropy_rows(Rows rows, T* logits, const int64_t* targets, float scale,
                                     float* loss) {
   for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -265,6 +394,72 @@ template <>
 VILA_CLONES void cross_entropy(Rows rows, bf16* logits, const int64_t* targets, float scale,
                                float* loss) {
   cross_entropy_rows(rows, logits, targets, scale, loss);
+}
+
+template <>
+VILA_CLONES void softmax(Rows rows, const Softmax& options, float* scores) {
+  softmax_rows(rows, options, scores);
+}
+
+template <>
+VILA_CLONES void softmax(Rows rows, const Softmax& options, bf16* scores) {
+  softmax_rows(rows, options, scores);
+}
+
+template <>
+VILA_CLONES void softmax_grad(Rows rows, const Softmax& options, const float* probabilities,
+                              float* grad) {
+  softmax_grad_rows(rows, options, probabilities, grad);
+}
+
+template <>
+VILA_CLONES void softmax_grad(Rows rows, const Softmax& options, const bf16* probabilities,
+                              bf16* grad) {
+  softmax_grad_rows(rows, options, probabilities, grad);
+}
+
+template <>
+VILA_CLONES void split_heads(int64_t begin, int64_t end, const HeadLayout& layout, const float* x,
+                             float* out) {
+  split_heads_of(begin, end, layout, x, out);
+}
+
+template <>
+VILA_CLONES void split_heads(int64_t begin, int64_t end, const HeadLayout& layout, const bf16* x,
+                             bf16* out) {
+  split_heads_of(begin, end, layout, x, out);
+}
+
+template <>
+VILA_CLONES void merge_heads(int64_t begin, int64_t end, const HeadLayout& layout, const float* x,
+                             float* out) {
+  merge_heads_of(begin, end, layout, x, out);
+}
+
+template <>
+VILA_CLONES void merge_heads(int64_t begin, int64_t end, const HeadLayout& layout, const bf16* x,
+                             bf16* out) {
+  merge_heads_of(begin, end, layout, x, out);
+}
+
+template <>
+VILA_CLONES void layer_norm(Rows rows, const LayerNorm<float>& args) {
+  layer_norm_rows(rows, args);
+}
+
+template <>
+VILA_CLONES void layer_norm(Rows rows, const LayerNorm<bf16>& args) {
+  layer_norm_rows(rows, args);
+}
+
+template <>
+VILA_CLONES void layer_norm_grad(Rows rows, const LayerNormGrad<float>& args) {
+  layer_norm_grad_rows(rows, args);
+}
+
+template <>
+VILA_CLONES void layer_norm_grad(Rows rows, const LayerNormGrad<bf16>& args) {
+  layer_norm_grad_rows(rows, args);
 }
 
 VILA_CLONES void adamw(int64_t begin, int64_t end, const AdamW& a) {

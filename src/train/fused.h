@@ -72,6 +72,65 @@ struct Rope {
 template <typename T>
 void rope(Rows rows, const Rope<T>& args);
 
+/// Softmax of scale * scores in place; rows of the last axis, `width` long. Causal: of every
+/// `width` rows, row i keeps its first i + 1 columns and the others become 0.
+struct Softmax {
+  float scale;
+  bool is_causal;
+};
+
+template <typename T>
+void softmax(Rows rows, const Softmax& options, T* scores);
+/// Turns the gradient by the probabilities into that by the scores, in place.
+template <typename T>
+void softmax_grad(Rows rows, const Softmax& options, const T* probabilities, T* grad);
+
+/// Copies heads apart: row `slot` of [samples, heads, length, head_dim] is row index[slot] of x
+/// [rows, heads * head_dim], zeros where the index is negative; and back, for the rows that are
+/// there. Samples [begin, end).
+struct HeadLayout {
+  int64_t length;
+  int64_t heads;
+  int64_t head_dim;
+  const int64_t* index;  // [samples * length]
+};
+
+template <typename T>
+void split_heads(int64_t begin, int64_t end, const HeadLayout& layout, const T* x, T* out);
+template <typename T>
+void merge_heads(int64_t begin, int64_t end, const HeadLayout& layout, const T* x, T* out);
+
+/// LayerNorm of f32 rows with the statistics kept; and its gradients, those by weight and bias
+/// added.
+template <typename T>
+struct LayerNorm {
+  const float* x;
+  const float* weight;
+  const float* bias;
+  float eps;
+  T* y;
+  float* mean;
+  float* rstd;
+};
+
+template <typename T>
+void layer_norm(Rows rows, const LayerNorm<T>& args);
+
+template <typename T>
+struct LayerNormGrad {
+  const T* grad_y;
+  const float* x;
+  const float* weight;
+  const float* mean;
+  const float* rstd;
+  float* grad_x;
+  float* grad_weight;
+  float* grad_bias;
+};
+
+template <typename T>
+void layer_norm_grad(Rows rows, const LayerNormGrad<T>& args);
+
 /// Softmax cross entropy of logits [rows, width] with one target each: writes the gradient of
 /// scale * sum(loss) over the logits, and each row's loss.
 template <typename T>

@@ -7,6 +7,7 @@
 
 #include "train/fused.h"
 #include "train/torch_compat.h"
+#include "train/torch_types.h"
 
 namespace vila::train {
 namespace {
@@ -15,35 +16,22 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-constexpr int64_t kGrain = 32;  // rows per piece of work; fixed, so sums do not depend on threads
 constexpr int64_t kLossBlock = 1024;  // rows of logits at a time
 
 at::ScalarType type_of(Precision precision) {
   return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
-/// The pointer of a contiguous tensor as our own element type.
-template <typename T>
-T* pointer(const at::Tensor& tensor) {
-  return static_cast<T*>(tensor.data_ptr());
-}
+/// Partial sums of a gradient by weight: one per block of rows, added in order, so that the bits do
+/// not depend on the number of threads.
+constexpr int64_t kSumBlock = 256;
 
-/// Calls body(T{}) for the element type of `tensor`: float or bf16.
 template <typename Body>
-void with_type(const at::Tensor& tensor, const Body& body) {
-  if (tensor.scalar_type() == at::kBFloat16) {
-    body(bf16{});
-  } else {
-    body(float{});
-  }
-}
-
-/// body(fused::Rows) over all rows of a [rows, width] tensor, in parallel.
-template <typename Body>
-void for_rows(const at::Tensor& tensor, const Body& body) {
-  const int64_t width = tensor.size(-1);
-  at::parallel_for(0, tensor.numel() / width, kGrain, [&](int64_t begin, int64_t end) {
-    body(fused::Rows{begin, end, width});
+void for_sum_blocks(int64_t rows, const Body& body) {
+  at::parallel_for(0, (rows + kSumBlock - 1) / kSumBlock, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      body(block, block * kSumBlock, std::min((block + 1) * kSumBlock, rows));
+    }
   });
 }
 
@@ -68,24 +56,64 @@ struct RmsNorm : Function<RmsNorm> {
     const at::Tensor& x = saved[0];
     const at::Tensor grad = grads[0].contiguous();
     const at::Tensor grad_x = at::empty_like(x);
-    // One partial sum per block of rows, added in order: the same bits for any number of threads.
-    constexpr int64_t kBlock = 256;
-    const int64_t blocks = (x.size(0) + kBlock - 1) / kBlock;
-    const at::Tensor partial = at::zeros({blocks, x.size(1)}, x.options());
+    const int64_t width = x.size(1);
+    const at::Tensor partial =
+        at::zeros({(x.size(0) + kSumBlock - 1) / kSumBlock, width}, x.options());
     with_type(grad, [&](auto tag) {
       using T = decltype(tag);
-      at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t block = begin; block < end; ++block) {
-          const fused::RmsNormGrad<T> args{
-              pointer<T>(grad),         pointer<float>(x),
-              pointer<float>(saved[1]), pointer<float>(saved[2]),
-              pointer<float>(grad_x),   pointer<float>(partial) + block * x.size(1)};
-          const int64_t last = std::min((block + 1) * kBlock, x.size(0));
-          fused::rms_norm_grad({block * kBlock, last, x.size(1)}, args);
-        }
+      for_sum_blocks(x.size(0), [&](int64_t block, int64_t begin, int64_t end) {
+        const fused::RmsNormGrad<T> args{
+            pointer<T>(grad),         pointer<float>(x),
+            pointer<float>(saved[1]), pointer<float>(saved[2]),
+            pointer<float>(grad_x),   pointer<float>(partial) + block * width};
+        fused::rms_norm_grad({begin, end, width}, args);
       });
     });
     return {grad_x, partial.sum(0), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct LayerNorm : Function<LayerNorm> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias, double eps, bool is_bf16) {
+    const at::Tensor y = at::empty_like(x, x.options().dtype(is_bf16 ? at::kBFloat16 : at::kFloat));
+    const at::Tensor mean = at::empty({x.size(0)}, x.options());
+    const at::Tensor rstd = at::empty({x.size(0)}, x.options());
+    with_type(y, [&](auto tag) {
+      using T = decltype(tag);
+      const fused::LayerNorm<T> args{
+          pointer<float>(x), pointer<float>(weight), pointer<float>(bias), static_cast<float>(eps),
+          pointer<T>(y),     pointer<float>(mean),   pointer<float>(rstd)};
+      for_rows(x, [&](fused::Rows rows) { fused::layer_norm(rows, args); });
+    });
+    context->save_for_backward({x, weight, mean, rstd});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor& x = saved[0];
+    const int64_t width = x.size(1);
+    const at::Tensor grad = grads[0].contiguous();
+    const at::Tensor grad_x = at::empty_like(x);
+    const at::Tensor partial =
+        at::zeros({2, (x.size(0) + kSumBlock - 1) / kSumBlock, width}, x.options());
+    with_type(grad, [&](auto tag) {
+      using T = decltype(tag);
+      for_sum_blocks(x.size(0), [&](int64_t block, int64_t begin, int64_t end) {
+        const fused::LayerNormGrad<T> args{pointer<T>(grad),
+                                           pointer<float>(x),
+                                           pointer<float>(saved[1]),
+                                           pointer<float>(saved[2]),
+                                           pointer<float>(saved[3]),
+                                           pointer<float>(grad_x),
+                                           pointer<float>(partial[0]) + block * width,
+                                           pointer<float>(partial[1]) + block * width};
+        fused::layer_norm_grad({begin, end, width}, args);
+      });
+    });
+    const at::Tensor sums = partial.sum(1);
+    return {grad_x, sums[0], sums[1], at::Tensor(), at::Tensor()};
   }
 };
 
@@ -174,25 +202,12 @@ struct Rope : Function<Rope> {
   }
 };
 
-struct GatherRows : Function<GatherRows> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& index,
-                            const at::Tensor& inverse) {
-    context->save_for_backward({inverse});
-    return x.index_select(0, index);
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    return {grads[0].index_select(0, context->get_saved_variables()[0]), at::Tensor(),
-            at::Tensor()};
-  }
-};
-
-struct UngatherRows : Function<UngatherRows> {
+struct PickRows : Function<PickRows> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& inverse) {
-    context->save_for_backward({inverse});
+                            const at::Tensor& index) {
+    context->save_for_backward({index});
     context->saved_data["rows"] = x.size(0);
-    return x.index_select(0, inverse);
+    return x.index_select(0, index);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
@@ -291,6 +306,9 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps,
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       double eps, Precision precision) {
+  if (x.is_cpu()) {
+    return LayerNorm::apply(x.contiguous(), weight, bias, eps, precision == Precision::bf16);
+  }
   return at::layer_norm(x, {x.size(-1)}, weight, bias, eps).to(type_of(precision));
 }
 
@@ -310,29 +328,8 @@ at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor&
   return rope_by_operators(x, cosine, sine, head_dim);
 }
 
-at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index, const at::Tensor& inverse) {
-  return GatherRows::apply(x, index, inverse);
-}
-
-at::Tensor ungather_rows(const at::Tensor& x, const at::Tensor& inverse) {
-  return UngatherRows::apply(x, inverse);
-}
-
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                     const AttentionSizes& sizes) {
-  const auto split = [&](const at::Tensor& x, int64_t heads) {
-    return x.view({-1, sizes.length, heads, x.size(-1) / heads}).transpose(1, 2);
-  };
-  const int64_t head_dim = q.size(-1) / sizes.heads;
-  const int64_t kv_heads = k.size(-1) / head_dim;
-  at::Tensor keys = split(k, kv_heads);
-  at::Tensor values = split(v, kv_heads);
-  if (kv_heads != sizes.heads) {
-    keys = keys.repeat_interleave(sizes.heads / kv_heads, 1);
-    values = values.repeat_interleave(sizes.heads / kv_heads, 1);
-  }
-  const at::Tensor out = attend(split(q, sizes.heads), keys, values, sizes.is_causal);
-  return out.transpose(1, 2).reshape({q.size(0), q.size(1)});
+at::Tensor pick_rows(const at::Tensor& x, const at::Tensor& index) {
+  return PickRows::apply(x, index);
 }
 
 at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,

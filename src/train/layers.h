@@ -36,23 +36,8 @@ at::Tensor quick_gelu(const at::Tensor& x);
 at::Tensor rope(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine,
                 int64_t head_dim);
 
-/// Rows `index` of x. Its gradient takes rows `inverse` of the incoming one: right when every row
-/// of x is used once, and further uses get no gradient (padding of attention groups).
-at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index, const at::Tensor& inverse);
-
-/// The way back: rows `inverse` of the padded x; other rows of x get a zero gradient.
-at::Tensor ungather_rows(const at::Tensor& x, const at::Tensor& inverse);
-
-/// Attention over pictures: q, k, v [n * length, width] with `heads` heads, every row sees all rows
-/// of its picture.
-struct AttentionSizes {
-  int64_t length = 0;
-  int64_t heads = 0;
-  bool is_causal = false;
-};
-
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                     const AttentionSizes& sizes);
+/// Rows `index` of x, each at most once (index_select's own gradient would add up rows one by one).
+at::Tensor pick_rows(const at::Tensor& x, const at::Tensor& index);
 
 /// Mean cross entropy of hidden weightᵀ against targets (i64 [rows], each >= 0), f32 scalar. Logits
 /// exist for a block of rows at a time; the gradients are made with them.

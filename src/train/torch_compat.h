@@ -13,9 +13,10 @@
 
 namespace vila::train {
 
-/// Attention of [n, heads, length, d] tensors, softmax(q kᵀ / sqrt(d)) v, causal or over all.
-inline at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                         bool is_causal) {
+/// Attention of [n, heads, length, d] tensors, softmax(q kᵀ / sqrt(d)) v, causal or over all: for
+/// devices other than the CPU.
+inline at::Tensor attend_by_operators(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                      bool is_causal) {
 #if TORCH_VERSION_MAJOR >= 2
   return at::scaled_dot_product_attention(q, k, v, {}, 0.0, is_causal);
 #else

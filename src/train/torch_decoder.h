@@ -15,16 +15,14 @@ class Tensor;
 
 namespace vila::train {
 
-/// How the rows of a packed batch attend: samples of like length stand together in padded groups,
-/// so that a causal kernel without a mask serves each group. Made once per batch.
-class AttentionPlan {
+/// What a packed batch needs in every layer: who attends to whom, and the rotary angles.
+class DecoderRows {
  public:
   /// @param starts  first row of each sample, and the number of rows (PackedBatch::starts).
   /// @param positions  per row.
-  AttentionPlan(const std::vector<int64_t>& starts, const std::vector<int64_t>& positions,
-                const spec::DecoderConfig& config, const std::string& device);
-  ~AttentionPlan();
-  AttentionPlan(AttentionPlan&&) noexcept;
+  DecoderRows(const std::vector<int64_t>& starts, const std::vector<int64_t>& positions,
+              const spec::DecoderConfig& config, const std::string& device);
+  ~DecoderRows();
 
   /// Rotary positions on q and k, then causal attention within each sample; [rows, width] each.
   at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
@@ -38,7 +36,7 @@ class AttentionPlan {
 /// @param prefix  in front of the table's names ("" or "text_model.").
 at::Tensor decoder_forward(const ParameterSet& parameters, const std::string& prefix,
                            const spec::DecoderConfig& config, const at::Tensor& embeddings,
-                           const AttentionPlan& plan, Precision precision);
+                           const DecoderRows& rows, Precision precision);
 
 /// Rows of the embedding table for ids i64 [rows].
 at::Tensor embed_tokens(const ParameterSet& parameters, const std::string& prefix,

@@ -31,9 +31,9 @@ at::Tensor embed_batch(const ParameterSet& parameters, const spec::VilaConfig& c
 at::Tensor vila_forward(const ParameterSet& parameters, const spec::VilaConfig& config,
                         const PackedBatch& batch, const at::Tensor& features, Precision precision) {
   const std::string device = output_weight(parameters).device().str();
-  const AttentionPlan plan(batch.starts, batch.positions, config.llm, device);
+  const DecoderRows rows(batch.starts, batch.positions, config.llm, device);
   return decoder_forward(parameters, "", config.llm,
-                         embed_batch(parameters, config, batch, features, precision), plan,
+                         embed_batch(parameters, config, batch, features, precision), rows,
                          precision);
 }
 
@@ -50,7 +50,7 @@ at::Tensor vila_loss(const ParameterSet& parameters, const spec::VilaConfig& con
   const at::Tensor hidden = vila_forward(parameters, config, batch, features, precision);
   const at::Device device = hidden.device();
   const at::Tensor chosen =
-      rows.size() == batch.targets.size() ? hidden : ungather_rows(hidden, tensor_of(rows, device));
+      rows.size() == batch.targets.size() ? hidden : pick_rows(hidden, tensor_of(rows, device));
   return linear_cross_entropy(chosen, output_weight(parameters), tensor_of(targets, device),
                               precision);
 }

@@ -2,6 +2,7 @@
 #include "train/torch_vision.h"
 
 #include "base/error.h"
+#include "train/attention.h"
 #include "train/layers.h"
 #include "train/torch_compat.h"
 
@@ -78,12 +79,16 @@ at::Tensor vision_forward(const ParameterSet& parameters, const spec::VisionConf
   const int64_t length = embedded.size(1);
   at::Tensor stream = tower.norm(embedded.reshape({n * length, config.hidden_size}), "pre_layrnorm",
                                  Precision::f32);
+  std::vector<int64_t> starts;
+  for (int64_t i = 0; i <= n; ++i)
+    starts.push_back(i * length);
+  const AttentionPlan plan(starts, pixels.device().str());
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "encoder.layers." + std::to_string(i) + ".";
     const at::Tensor x = tower.norm(stream, layer + "layer_norm1", precision);
-    const at::Tensor mixed = attention(
+    const at::Tensor mixed = plan.attend(
         tower.project(x, layer + "self_attn.q_proj"), tower.project(x, layer + "self_attn.k_proj"),
-        tower.project(x, layer + "self_attn.v_proj"), {length, config.num_attention_heads, false});
+        tower.project(x, layer + "self_attn.v_proj"), config.num_attention_heads, false);
     stream = stream + tower.project(mixed, layer + "self_attn.out_proj");
     const at::Tensor y = tower.norm(stream, layer + "layer_norm2", precision);
     stream = stream +
