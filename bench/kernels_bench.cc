@@ -4,7 +4,7 @@
 // their speed from one second to the next. Options: those of Google Benchmark, and --isa=NAME,
 // --threads=N before them.
 #include <algorithm>
-#include <memory>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -36,28 +36,80 @@ Tensor random_tensor(DType dtype, const Shape& shape) {
   return tensor.to(dtype);
 }
 
-/// Runs `step`, which does `work` operations (or bytes), and reports its rate beside `limit()`,
-/// measured again every few rounds.
-template <typename Step, typename Limit>
-void measure(benchmark::State& state, Machine& machine, double work, Step step, Limit limit) {
+/// Processor seconds of all threads so far: they do not count the time that other programs take.
+double processor_seconds() {
+  return static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
+}
+
+/// Multiply-adds per processor second, in operations.
+double fma_peak_per_core(const kernels::CpuKernels& table) {
+  constexpr int64_t kRounds = 400'000;
+  const double start = processor_seconds();
+  benchmark::DoNotOptimize(table.fma_loop(kRounds));
+  return static_cast<double>(kRounds * table.fma_loop_flops) / (processor_seconds() - start);
+}
+
+/// One round of a step by the clock on the wall and by the processor's.
+struct Sample {
+  double wall;
+  double processor;
+};
+
+double quantile(std::vector<Sample> samples, double Sample::*member, double share) {
+  const auto place =
+      samples.begin() + static_cast<int64_t>(share * static_cast<double>(samples.size() - 1));
+  std::nth_element(samples.begin(), place, samples.end(),
+                   [member](const Sample& a, const Sample& b) { return a.*member < b.*member; });
+  return (*place).*member;
+}
+
+template <typename Step>
+std::vector<Sample> sample(benchmark::State& state, Machine& machine, Step step) {
+  std::vector<Sample> samples;
   step();
-  double best = limit();
-  double fastest = 1e30;
   for (auto _ : state) {
     machine.arena.reset();
     const Stopwatch watch;
+    const double start = processor_seconds();
     step();
-    const double seconds = watch.seconds();
-    state.SetIterationTime(seconds);
-    fastest = std::min(fastest, seconds);
-    if (state.iterations() % 64 == 63) best = std::max(best, limit());
+    samples.push_back({watch.seconds(), processor_seconds() - start});
+    state.SetIterationTime(samples.back().wall);
   }
-  best = std::max(best, limit());
-  state.counters["best_G"] = work / fastest * 1e-9;
-  state.counters["limit_G"] = best * 1e-9;
-  state.counters["share_best_%"] = 100 * work / fastest / best;
-  state.counters["mean_G"] =
-      benchmark::Counter(work * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  return samples;
+}
+
+/// Times `step`, which does `flops` operations: GFLOP/s of the best and the median round, each as a
+/// share of the peak of all threads measured before and after, and the median round's share by
+/// processor time, the figure that a busy machine disturbs least.
+template <typename Step>
+void measure_flops(benchmark::State& state, Machine& machine, double flops, Step step) {
+  const auto peak = [&] { return kernels::measure_fma_peak(machine.kernels, machine.pool, 0.05); };
+  const double peak_before = peak();
+  const double core_before = fma_peak_per_core(machine.kernels);
+  const std::vector<Sample> samples = sample(state, machine, step);
+  const double most = std::max(peak_before, peak());
+  const double core = std::max(core_before, fma_peak_per_core(machine.kernels));
+  const double median = flops / quantile(samples, &Sample::wall, 0.5);
+  const double best = flops / quantile(samples, &Sample::wall, 0.0);
+  state.counters["GFLOPs"] = median * 1e-9;
+  state.counters["peak"] = most * 1e-9;
+  state.counters["best_%"] = 100 * best / most;
+  state.counters["median_%"] = 100 * median / most;
+  state.counters["cpu_%"] = 100 * flops / quantile(samples, &Sample::processor, 0.5) / core;
+}
+
+/// The same for a step that is bound by the read of `bytes` from memory.
+template <typename Step>
+void measure_bytes(benchmark::State& state, Machine& machine, double bytes, Step step) {
+  const auto limit = [&] { return kernels::measure_read_bandwidth(machine.kernels, machine.pool); };
+  const double before = limit();
+  const std::vector<Sample> samples = sample(state, machine, step);
+  const double most = std::max(before, limit());
+  const double median = bytes / quantile(samples, &Sample::wall, 0.5);
+  state.counters["GB/s"] = median * 1e-9;
+  state.counters["limit"] = most * 1e-9;
+  state.counters["best_%"] = 100 * bytes / quantile(samples, &Sample::wall, 0.0) / most;
+  state.counters["median_%"] = 100 * median / most;
 }
 
 struct LinearShape {
@@ -72,9 +124,7 @@ void bench_linear(benchmark::State& state, Machine& machine, const LinearShape& 
   const Tensor x = random_tensor(DType::f32, {shape.rows, shape.depth});
   const Tensor weight = random_tensor(dtype, {shape.columns, shape.depth});
   const auto flops = 2.0 * static_cast<double>(shape.rows * shape.depth * shape.columns);
-  measure(
-      state, machine, flops, [&] { ops::linear(machine.ctx, x, weight, Tensor()); },
-      [&] { return kernels::measure_fma_peak(machine.kernels, machine.pool, 0.02); });
+  measure_flops(state, machine, flops, [&] { ops::linear(machine.ctx, x, weight, Tensor()); });
 }
 
 /// One row: bound by the read of the weights, of which there are more than the caches hold.
@@ -86,13 +136,10 @@ void bench_decode(benchmark::State& state, Machine& machine, DType dtype) {
     layers.push_back(random_tensor(dtype, shape));
   }
   const auto bytes = static_cast<double>(layers.size() * layers[0].nbytes());
-  measure(
-      state, machine, bytes,
-      [&] {
-        for (const Tensor& weight : layers)
-          ops::linear(machine.ctx, x, weight, Tensor());
-      },
-      [&] { return kernels::measure_read_bandwidth(machine.kernels, machine.pool); });
+  measure_bytes(state, machine, bytes, [&] {
+    for (const Tensor& weight : layers)
+      ops::linear(machine.ctx, x, weight, Tensor());
+  });
 }
 
 struct AttentionShape {
@@ -111,25 +158,19 @@ void bench_attention(benchmark::State& state, Machine& machine, const AttentionS
   const double flops = 4.0 *
                        static_cast<double>(shape.sequences * shape.rows * shape.rows * width) *
                        (shape.causal ? 0.5 : 1.0);
-  measure(
-      state, machine, flops,
-      [&] {
-        if (shape.causal) {
-          ops::attend_causal(machine.ctx, q, {&sequence, 1}, shape.heads, shape.heads);
-        } else {
-          ops::attend_full(machine.ctx, q, q, q, shape.sequences, shape.heads);
-        }
-      },
-      [&] { return kernels::measure_fma_peak(machine.kernels, machine.pool, 0.02); });
+  measure_flops(state, machine, flops, [&] {
+    if (shape.causal) {
+      ops::attend_causal(machine.ctx, q, {&sequence, 1}, shape.heads, shape.heads);
+    } else {
+      ops::attend_full(machine.ctx, q, q, q, shape.sequences, shape.heads);
+    }
+  });
 }
 
 void bench_elementwise(benchmark::State& state, Machine& machine,
                        Tensor (*op)(ops::Context&, const Tensor&)) {
   const Tensor x = random_tensor(DType::f32, {577, 4096});
-  const auto bytes = 2.0 * static_cast<double>(x.nbytes());
-  measure(
-      state, machine, bytes, [&] { op(machine.ctx, x); },
-      [&] { return kernels::measure_read_bandwidth(machine.kernels, machine.pool); });
+  measure_bytes(state, machine, 2.0 * static_cast<double>(x.nbytes()), [&] { op(machine.ctx, x); });
 }
 
 void register_all(Machine& machine) {
