@@ -259,6 +259,31 @@ TEST(Attend, ASingleVisibleKeyIsCopied) {
   }
 }
 
+TEST(Attend, KeepsANanQueryInItsOwnRow) {
+  const Floats k = normal_values(40 * 16, 19);
+  for (const CpuKernels* table : all_kernels()) {
+    Floats q = normal_values(40 * 16, 20);
+    q[3 * 16] = std::numeric_limits<float>::quiet_NaN();
+    Floats out(q.size());
+    table->attend({.q = q.data(),
+                   .q_stride = 16,
+                   .k = k.data(),
+                   .v = k.data(),
+                   .kv_stride = 16,
+                   .out = out.data(),
+                   .out_stride = 16,
+                   .queries = 40,
+                   .keys = 40,
+                   .head_dim = 16,
+                   .first_seen = 1,
+                   .causal = true,
+                   .scale = 0.25F});
+    for (size_t i = 0; i < out.size(); ++i) {
+      EXPECT_EQ(std::isnan(out[i]), i / 16 == 3) << table->isa << " element " << i;
+    }
+  }
+}
+
 TEST(Norms, AreWithinTheirBoundsAtEverySize) {
   for (const int64_t size : {1, 2, 15, 16, 31, 64, 77, 256, 1000}) {
     Floats x = normal_values(size, 12, 3.0);
