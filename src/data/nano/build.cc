@@ -20,9 +20,19 @@ struct Set {
   void (*build)(nano::BuildContext&);
 };
 
-constexpr std::array<Set, 3> kSets = {{{"emoji", nano::build_emoji},
-                                       {"text", nano::build_text},
-                                       {"tokenizer", nano::build_tokenizer}}};
+constexpr std::array<Set, 13> kSets = {{{"emoji", nano::build_emoji},
+                                        {"text", nano::build_text},
+                                        {"tokenizer", nano::build_tokenizer},
+                                        {"stamps", nano::build_stamps},
+                                        {"scenes", nano::build_scenes},
+                                        {"easy-vqa", nano::build_easy_vqa},
+                                        {"fashion", nano::build_fashion},
+                                        {"flags", nano::build_flags},
+                                        {"openclipart", nano::build_openclipart},
+                                        {"documents", nano::build_documents},
+                                        {"instructions", nano::build_instructions},
+                                        {"tests", nano::build_tests},
+                                        {"licences", nano::build_licences}}};
 
 // Goes up when a generator changes what it writes, so that old sets are built again.
 constexpr int64_t kFormat = 1;

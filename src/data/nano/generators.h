@@ -19,7 +19,7 @@ void build_openclipart(BuildContext& context);
 void build_flags(BuildContext& context);
 /// pairs/fashion.jsonl: clothes of fashion-mnist.
 void build_fashion(BuildContext& context);
-/// pairs/scenes.jsonl and scenes/scenes.jsonl (what is where): shapes drawn by us.
+/// pairs/scenes.jsonl: shapes drawn by us (scene.h).
 void build_scenes(BuildContext& context);
 /// images/easy-vqa/: the pictures of easy-vqa, training and test split.
 void build_easy_vqa(BuildContext& context);
