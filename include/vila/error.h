@@ -35,7 +35,9 @@ class Error : public std::exception {
   Error(ErrorCode code, std::string message);
 
   ErrorCode code() const noexcept { return code_; }
+
   const char* what() const noexcept override { return message_.c_str(); }
+
   const std::string& message() const noexcept { return message_; }
 
   /// Puts "frame: " in front of the message and returns itself, for `throw error.add_context(…)`.
@@ -50,6 +52,7 @@ class Error : public std::exception {
 class Bug : public std::exception {
  public:
   explicit Bug(std::string message);
+
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:
