@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "base/error.h"

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <CLI/CLI.hpp>
+
 #include "vila/error.h"
 
 namespace vila::cli {
@@ -32,8 +34,7 @@ constexpr Command kCommands[] = {
     {"perplexity", "How well the model predicts a text",
      "vila perplexity -m nano --text book.txt --context 512", add_perplexity},
     {"train", "Train from a recipe", "vila train recipes/nano/all.yaml --resume", add_train},
-    {"data", "Build, check, count and preview data sets",
-     "vila data check train.json --kind conversations", add_data},
+    {"data", "Build, check, count and preview data sets", "vila data check train.json", add_data},
 };
 
 }  // namespace

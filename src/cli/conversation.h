@@ -20,6 +20,7 @@ struct Conversation {
 /// "system" becomes `system`. @throws Error{invalid_data} naming `source` and the message.
 Conversation parse_messages(const Json& messages, const std::string& source);
 
+/// The "messages" array that parse_messages() reads, system first.
 Json messages_json(const Conversation& conversation);
 
 /// Puts "<image>" of `images` pictures into the first user message where no message has any, as

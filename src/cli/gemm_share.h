@@ -30,6 +30,7 @@ struct GemmSpeed {
   double share() const { return flops / peak; }
 };
 
+/// Times ops::linear() on random numbers of that shape. @pre runs >= 1
 GemmSpeed measure_gemm(ops::Context& ctx, const GemmShape& shape, int64_t runs);
 
 }  // namespace vila::cli

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include <CLI/CLI.hpp>
+
 #include "base/error.h"
 #include "cli/model_files.h"
 #include "formats/checkpoint.h"

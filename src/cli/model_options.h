@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "engine/engine.h"
+
+namespace CLI {
+class App;
+}
 
 namespace vila::cli {
 

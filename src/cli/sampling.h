@@ -3,10 +3,12 @@
 
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/json.h"
 #include "engine/engine.h"
+
+namespace CLI {
+class App;
+}
 
 namespace vila::cli {
 

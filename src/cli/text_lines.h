@@ -5,10 +5,12 @@
 #include <functional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/json.h"
 #include "text/tokenizer.h"
+
+namespace CLI {
+class App;
+}
 
 namespace vila::cli {
 
