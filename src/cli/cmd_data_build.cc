@@ -23,13 +23,18 @@ std::string set_names() {
 }  // namespace
 
 Action add_data_build(CLI::App& app) {
-  auto options = std::make_shared<data::NanoOptions>();
+  struct BuildCommand {
+    std::string name;
+    data::NanoOptions options;
+  };
+
+  auto command = std::make_shared<BuildCommand>();
+  data::NanoOptions* options = &command->options;
   options->out = "data/nano";
   options->emoji = "data/raw/emoji";
   options->easy_vqa = "data/raw/easy_vqa";
   options->threads = available_cores();
-  auto name = std::make_shared<std::string>();
-  app.add_option("name", *name, "Which collection: nano")
+  app.add_option("name", command->name, "Which collection: nano")
       ->type_name("NAME")
       ->check(CLI::IsMember({"nano"}))
       ->required();
@@ -54,8 +59,8 @@ Action add_data_build(CLI::App& app) {
   app.add_option("--only", options->only, "Only these sets (repeatable): " + set_names())
       ->type_name("SET")
       ->allow_extra_args(false);
-  return [options] {
-    data::build_nano(*options, stderr_log());
+  return [command] {
+    data::build_nano(command->options, stderr_log());
     return 0;
   };
 }
