@@ -108,10 +108,12 @@ std::string Concept::slug() const {
 
 void mark_held_out(std::vector<Concept>& concepts, int64_t count, uint64_t seed) {
   std::map<std::string, std::vector<size_t>> well_drawn, others;
+  int64_t few_drawn = 0;
   for (size_t i = 0; i < concepts.size(); ++i) {
     if (!may_be_held_out(concepts[i])) continue;
     const bool is_well_drawn = concepts[i].drawings.size() >= kWellDrawnVendors;
     (is_well_drawn ? well_drawn : others)[concepts[i].category].push_back(i);
+    few_drawn += is_well_drawn ? 0 : 1;
   }
   Random random = random_for(seed, "held-out concepts");
   const auto take = [&](std::map<std::string, std::vector<size_t>>& pools, int64_t wanted) {
@@ -122,7 +124,8 @@ void mark_held_out(std::vector<Concept>& concepts, int64_t count, uint64_t seed)
     }
     // Proportional to the categories' sizes, rounded up until there are enough.
     for (const auto& [category, pool] : pools) {
-      const auto share = (static_cast<int64_t>(pool.size()) * wanted + total - 1) / total;
+      const auto size = static_cast<int64_t>(pool.size());
+      const int64_t share = std::min(size, (size * wanted + total - 1) / total);
       for (int64_t i = 0; i < share && taken < wanted; ++i, ++taken) {
         concepts[pool[static_cast<size_t>(i)]].is_held_out = true;
       }
@@ -130,7 +133,7 @@ void mark_held_out(std::vector<Concept>& concepts, int64_t count, uint64_t seed)
     return taken;
   };
   const auto first = static_cast<int64_t>(static_cast<double>(count) * kWellDrawnShare);
-  const int64_t taken = take(well_drawn, first);
+  const int64_t taken = take(well_drawn, std::max(first, count - few_drawn));
   take(others, count - taken);
 }
 
@@ -144,7 +147,8 @@ std::vector<Concept> load_concepts(const std::filesystem::path& folder, uint64_t
     }
   }
   std::erase_if(concepts, [](const Concept& item) { return item.drawings.empty(); });
-  mark_held_out(concepts, kHeldOutConcepts, seed);
+  const auto quarter = static_cast<int64_t>(concepts.size()) / 4;
+  mark_held_out(concepts, std::min(kHeldOutConcepts, quarter), seed);
   return concepts;
 }
 

@@ -51,7 +51,7 @@ const std::vector<std::string>& category_names();
 /// expected.
 std::vector<Concept> load_concepts(const std::filesystem::path& folder, uint64_t seed);
 
-/// Number of concepts that are kept out of every training set.
+/// Number of concepts that are kept out of every training set; a quarter of all where that is less.
 inline constexpr int64_t kHeldOutConcepts = 150;
 
 /// Whether `text` names a held-out concept, as whole words.

@@ -9,7 +9,8 @@ set(VILA_NANO_SOURCES build.cc category.cc concepts.cc context.cc documents.cc e
     instructions_several.cc instructions_text.cc licences.cc openclipart.cc package.cc pair_tasks.cc
     phrases.cc scene.cc scenes.cc stamps.cc svg_render.cc tests.cc text_corpus.cc text_facts.cc
     tokenizer_training.cc wordnet.cc)
-set(VILA_NANO_TESTS)
+set(VILA_NANO_TESTS build_test.cc concepts_test.cc documents_test.cc phrases_test.cc scene_test.cc
+    svg_render_test.cc text_facts_test.cc wordnet_test.cc)
 list(TRANSFORM VILA_NANO_HEADERS PREPEND nano/)
 list(TRANSFORM VILA_NANO_SOURCES PREPEND nano/)
 list(TRANSFORM VILA_NANO_TESTS PREPEND nano/)
