@@ -53,14 +53,22 @@ std::vector<text::Message> read_turns(const Json& row, const RowContext& context
   return turns;
 }
 
-std::vector<ImageSource> read_images(const Json& row, const RowContext& context) {
+std::vector<ImageSource> read_images(const Json& row, const char* key, const RowContext& context) {
   std::vector<ImageSource> images;
-  const auto image = row.find("image");
+  const auto image = row.find(key);
   if (image == row.end() || image->is_null()) return images;
-  if (!image->is_array()) return {require_image(*image, "image", context)};
+  if (!image->is_array()) return {require_image(*image, key, context)};
   for (const Json& name : *image)
-    images.push_back(require_image(name, "image", context));
+    images.push_back(require_image(name, key, context));
   return images;
+}
+
+std::vector<text::Message> read_question(const Json& row, const RowContext& context) {
+  std::vector<text::Message> turns = {{"user", require_text(row, "prompt", context)}};
+  if (row.contains("answer")) {
+    turns.push_back({"assistant", require_text(row, "answer", context)});
+  }
+  return turns;
 }
 
 void put_in_front(std::string& content, size_t images) {
@@ -78,7 +86,12 @@ Sample parse_conversation(const Json& row, const RowContext& context) {
   sample.kind = Kind::conversations;
   sample.id = optional_text(row, "id", context);
   sample.label = optional_text(row, "concept", context);
-  sample.images = read_images(row, context);
+  if (row.contains("prompt")) {
+    sample.images = read_images(row, "images", context);
+    sample.turns = read_question(row, context);
+    return sample;
+  }
+  sample.images = read_images(row, "image", context);
   sample.turns = read_turns(row, context);
   if (sample.images.empty()) return sample;
   if (count_placeholders(sample) == 0 && !sample.turns.empty()) {

@@ -24,6 +24,7 @@ struct KindRow {
 
 constexpr KindRow kKinds[] = {
     {Kind::conversations, "conversations", "conversations"},
+    {Kind::conversations, "conversations", "prompt"},
     {Kind::documents, "documents", "text_list"},
     {Kind::pairs, "pairs", "image"},
     {Kind::text, "text", "text"},
@@ -139,7 +140,8 @@ Kind detect_kind(const fs::path& path) {
     if (row.is_object() && row.contains(kind.member)) return kind.kind;
   }
   fail(ErrorCode::invalid_data,
-       "{}:{}: expected a row with \"conversations\", \"text_list\", \"image\" or \"text\"",
+       "{}:{}: expected a row with \"conversations\", \"prompt\", \"text_list\", \"image\" "
+       "or \"text\"",
        file.string(), index.line(0));
 }
 

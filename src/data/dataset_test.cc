@@ -81,6 +81,7 @@ TEST(Dataset, TellsTheKindByTheFirstRow) {
             Kind::documents);
   EXPECT_EQ(detect_kind(folder.write("c.json", R"([{"image": "a", "conversations": []}])")),
             Kind::conversations);
+  EXPECT_EQ(detect_kind(folder.write("q.jsonl", R"({"prompt": "b"})")), Kind::conversations);
   EXPECT_EQ(detect_kind(folder.write("t.jsonl", R"({"text": "b"})")), Kind::text);
   const auto other = folder.write("o.jsonl", R"({"question": "b"})");
   const auto empty = folder.write("e.jsonl", "");

@@ -30,6 +30,8 @@ std::string_view mime_of(std::string_view bytes) {
   if (bytes.starts_with("\x89PNG\r\n\x1a\n"sv)) return "image/png";
   if (bytes.starts_with("\xFF\xD8\xFF"sv)) return "image/jpeg";
   if (bytes.starts_with("RIFF"sv) && bytes.substr(0, 12).ends_with("WEBP"sv)) return "image/webp";
+  if (bytes.starts_with("GIF8"sv)) return "image/gif";
+  if (bytes.starts_with("BM"sv)) return "image/bmp";
   return {};
 }
 

@@ -29,6 +29,8 @@ TEST(Html, EmbedsOnlyWhatBrowsersShow) {
   EXPECT_EQ(image_data_uri("\xFF\xD8\xFF"), "data:image/jpeg;base64,/9j/");
   EXPECT_EQ(image_data_uri("\x89PNG\r\n\x1a\n").substr(0, 22), "data:image/png;base64,");
   EXPECT_EQ(image_data_uri("RIFF\1\1\1\1WEBPVP8 ").substr(0, 23), "data:image/webp;base64,");
+  EXPECT_EQ(image_data_uri("GIF89a"), "data:image/gif;base64,R0lGODlh");
+  EXPECT_EQ(image_data_uri("BM"), "data:image/bmp;base64,Qk0=");
   EXPECT_EQ(image_data_uri("P6\n1 1\n255\n"), "");
   EXPECT_EQ(image_data_uri("<svg onload=alert(1)>"), "");
 }

@@ -28,7 +28,8 @@ Sample parse_pair(const Json& row, const RowContext& context);
 Sample parse_document(const Json& row, const RowContext& context);
 
 /// {"id"?, "image": name | [names] | absent, "conversations": [{"from", "value"}]}, M24's rule for
-/// the placeholders (docs/data.md).
+/// the placeholders (docs/data.md). Or a test question, {"id"?, "images"?, "prompt", "answer"?},
+/// with the prompt as it stands.
 Sample parse_conversation(const Json& row, const RowContext& context);
 
 /// {"id"?, "text"}; a literal "<image>" becomes "<IMAGE>", since there is no picture to put there.

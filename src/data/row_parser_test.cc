@@ -165,6 +165,18 @@ TEST(Conversations, LeavesOutAFirstTurnOfTheModel) {
   EXPECT_EQ(sample.turns[0].content, "q");
 }
 
+TEST(Conversations, ReadsTestQuestionsAsTheyStand) {
+  const Sample sample = parsed(parse_conversation, R"({"images": ["a.png", "b.png"],
+      "prompt": "<image> is a dax. <image> is a", "answer": "blick"})");
+  ASSERT_EQ(sample.turns.size(), 2u);
+  EXPECT_EQ(sample.turns[0].content, "<image> is a dax. <image> is a");
+  EXPECT_EQ(sample.turns[1].role, "assistant");
+  EXPECT_EQ(sample.turns[1].content, "blick");
+  ASSERT_EQ(sample.images.size(), 2u);
+  EXPECT_EQ(sample.images[1].name(), "shots/b.png");
+  expect_refused(parse_conversation, R"({"prompt": "x", "answer": ["a"]})", "\"answer\"");
+}
+
 TEST(Conversations, RefusesAnUnknownSpeaker) {
   expect_refused(parse_conversation, R"({"conversations": [{"from": "system", "value": "x"}]})",
                  "found \"system\"");

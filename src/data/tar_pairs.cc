@@ -67,7 +67,7 @@ std::string extension_of(const std::string& name, size_t dot) {
 }
 
 bool is_picture(const std::string& extension) {
-  constexpr std::string_view kExtensions[] = {"jpg", "jpeg", "png", "webp", "ppm"};
+  constexpr std::string_view kExtensions[] = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "ppm"};
   return std::ranges::find(kExtensions, extension) != std::end(kExtensions);
 }
 
