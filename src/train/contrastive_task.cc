@@ -152,7 +152,7 @@ at::Tensor ContrastiveTask::image_vectors(const at::Tensor& pictures) const {
   const at::Tensor pixels = normalise_pictures(pictures, recipe_.model.image_processor);
   const at::Tensor rows =
       vision_forward(parameters_, vision, pixels, vision.num_hidden_layers, precision);
-  const std::string norm = std::string(spec::kVisionPrefix) + "post_layernorm.";
+  const std::string norm = fmt::format("{}post_layernorm.", spec::kVisionPrefix);
   const at::Tensor pooled =
       layer_norm(rows.select(1, 0), parameters_.at(norm + "weight"), parameters_.at(norm + "bias"),
                  vision.layer_norm_eps, precision);
