@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/yaml_reader.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
