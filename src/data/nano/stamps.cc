@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -31,9 +32,23 @@ struct Stamp {
   bool is_photograph = false;
 };
 
+/// "ginger root" from "ginger 'root'": quoted words are names too, and a name that is held out must
+/// be recognised. Apostrophes inside a word stay.
+std::string without_quotes(std::string_view line) {
+  const auto is_letter = [&](size_t i) {
+    return i < line.size() && std::isalpha(static_cast<unsigned char>(line[i])) != 0;
+  };
+  std::string kept;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const bool is_apostrophe = line[i] == '\'' && i > 0 && is_letter(i - 1) && is_letter(i + 1);
+    if (is_apostrophe || (line[i] != '\'' && line[i] != '"')) kept.push_back(line[i]);
+  }
+  return kept;
+}
+
 /// "a frog" from "A frog."; "" when it is no short plain caption.
-std::string clean_caption(std::string line) {
-  line = line.substr(0, line.find(". "));
+std::string clean_caption(std::string_view first_line) {
+  std::string line = without_quotes(first_line.substr(0, first_line.find(". ")));
   while (!line.empty() && std::string_view(" .!\r").find(line.back()) != std::string_view::npos) {
     line.pop_back();
   }
