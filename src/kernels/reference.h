@@ -16,6 +16,7 @@ struct Gemm {
   int64_t columns;
 };
 
+/// y = x W^T + bias, each sum in double.
 void gemm(const Gemm& args, double* y);
 /// |bias| + sum_k |x||w| of each element: what the rounding error is proportional to.
 void gemm_magnitude(const Gemm& args, double* y);

@@ -46,6 +46,8 @@ struct MadeUpWords {
   std::vector<std::string> test;
 };
 
+/// Splits pronounceable words that are none of `taken` among training and test, by seed; no word is
+/// in both.
 MadeUpWords made_up_word_split(std::span<const std::string> taken, uint64_t seed);
 
 /// What in-context documents look like. A value.

@@ -50,6 +50,7 @@ struct Shape {
 /// Where one shape lies as seen from another, in a caption's words.
 enum class Side { left, right, above, below };
 
+/// A picture of shapes whose places are known exactly, so that its captions are true. A value.
 struct Scene {
   std::vector<Shape> shapes;  ///< do not touch each other
   Colour background = {255, 255, 255};

@@ -11,6 +11,7 @@
 
 namespace vila::data::nano {
 
+/// The four kinds of words that WordNet has files of.
 enum class PartOfSpeech { noun, verb, adjective, adverb };
 
 /// One meaning of WordNet and the words that have it. A value.
