@@ -16,6 +16,16 @@ foreach(library torch torch_cpu c10)
   find_library(LibTorch_${library}_LIBRARY ${library} ${_search} PATH_SUFFIXES lib)
 endforeach()
 
+# Debian's libsentencepiece exports a protobuf of its own, which answers for the other protobuf that
+# Debian's libtorch needs: a program with both ends before main(). It builds, it does not start.
+if(Torch_DIR)
+  set(VILA_TRAIN_STARTS ON)
+else()
+  set(VILA_TRAIN_STARTS OFF)
+  message(STATUS "vila-train is built with Debian's libtorch, but starts only with a PyTorch named by "
+    "Torch_DIR: its tests are disabled")
+endif()
+
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_torch_LIBRARY LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY

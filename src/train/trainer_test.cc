@@ -33,10 +33,10 @@ class TrainerTest : public ::testing::Test {
                    R"("],"image_info":[{"image_name":")" + image +
                    R"(","matched_text_index":0}]})" + "\n";
       text += R"({"text":"the )" + word + R"( is there and the river is long"})" + "\n";
-      turns +=
-          std::string(i == 0 ? "[" : ",") + R"({"id":"c","image":")" + image +
-          R"(","conversations":[{"from":"human","value":"<image>\nWhat?"},{"from":"gpt","value":")" +
-          word + "\"}]}";
+      turns += std::string(i == 0 ? "[" : ",") + R"({"id":"c","image":")" + image +
+               R"(","conversations":[{"from":"human","value":"<image>\nWhat?"},)"
+               R"({"from":"gpt","value":")" +
+               word + "\"}]}";
     }
     folder_.write("pairs.jsonl", pairs);
     folder_.write("documents.jsonl", documents);
@@ -61,7 +61,8 @@ class TrainerTest : public ::testing::Test {
         "stage: " + stage + "\noutput: " + path(output) + "\ncache: " + path("cache") +
         "\ntokenizer: " + path("tokenizer.model") + "\ndata: [" + data + "]\n" + more + R"(
 model:
-  vision: {image_size: 16, patch_size: 8, hidden_size: 16, layers: 2, heads: 2, intermediate_size: 32}
+  vision: {image_size: 16, patch_size: 8, hidden_size: 16, layers: 2, heads: 2,
+           intermediate_size: 32}
   llm: {hidden_size: 16, layers: 2, heads: 2, intermediate_size: 32, max_position: 128}
 contrastive: {text_hidden_size: 16, text_layers: 1, text_heads: 2, projection_dim: 8}
 train: {steps: 6, tokens_per_batch: 96, max_length: 64, batch_size: 8, save_every: 2,
