@@ -16,16 +16,6 @@ foreach(library torch torch_cpu c10)
   find_library(LibTorch_${library}_LIBRARY ${library} ${_search} PATH_SUFFIXES lib)
 endforeach()
 
-# Debian's libsentencepiece exports a protobuf of its own, which answers for the other protobuf that
-# Debian's libtorch needs: a program with both ends before main(). It builds, it does not start.
-if(Torch_DIR)
-  set(VILA_TRAIN_STARTS ON)
-else()
-  set(VILA_TRAIN_STARTS OFF)
-  message(STATUS "vila-train is built with Debian's libtorch, but starts only with a PyTorch named by "
-    "Torch_DIR: its tests are disabled")
-endif()
-
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
   REQUIRED_VARS LibTorch_torch_LIBRARY LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY
@@ -57,3 +47,27 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
       -Wl,--no-as-needed ${LibTorch_torch_cuda_LIBRARY} ${LibTorch_c10_cuda_LIBRARY} -Wl,--as-needed)
   endif()
 endif()
+
+# vila_torch_program(NAME SOURCES… LIBRARIES…) makes a program that uses libtorch and our own layers.
+# Debian's libtorch needs libprotobuf, and its libsentencepiece exports an older protobuf of its own
+# under the same names: in one process one of them gets the other's functions and crashes. There the
+# program becomes a module NAME.so that cmake/torch_launcher.cc opens so that each keeps its own.
+function(vila_torch_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  if(Torch_DIR)
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} LibTorch::LibTorch)
+    target_compile_definitions(${name} PRIVATE VILA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    return()
+  endif()
+  find_library(PROTOBUF_LIBRARY protobuf REQUIRED)
+  add_library(${name}_module MODULE ${arg_SOURCES})
+  set_target_properties(${name}_module PROPERTIES PREFIX "" OUTPUT_NAME ${name})
+  target_link_options(${name}_module PRIVATE -Wl,-u,main
+    "SHELL:-Wl,--push-state,--no-as-needed ${PROTOBUF_LIBRARY} -Wl,--pop-state")
+  target_link_libraries(${name}_module PRIVATE ${arg_LIBRARIES} LibTorch::LibTorch)
+  target_compile_definitions(${name}_module PRIVATE VILA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/cmake/torch_launcher.cc)
+  add_dependencies(${name} ${name}_module)
+  target_link_libraries(${name} PRIVATE -Wl,--no-as-needed PkgConfig::sentencepiece ${CMAKE_DL_LIBS})
+endfunction()
