@@ -5,24 +5,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "data/labelling.h"
 
 namespace vila::train {
 namespace {
-
-spec::LabelledIds label(const data::Sample& sample, const EncodeOptions& options) {
-  switch (sample.kind) {
-    case data::Kind::pairs:
-      if (options.is_plain) return spec::label_plain(*options.tokenizer, sample.text);
-      return spec::label_document(*options.tokenizer,
-                                  std::string(spec::kImagePlaceholder) + sample.text);
-    case data::Kind::conversations:
-      return spec::label_conversation(*options.tokenizer, *options.chat_template, sample.turns);
-    case data::Kind::documents:
-    case data::Kind::text:
-      break;
-  }
-  return spec::label_document(*options.tokenizer, sample.text);
-}
 
 /// Cuts ids so that the spliced length is at most max_length, whole pictures only.
 void cut(spec::LabelledIds& labelled, std::vector<data::ImageSource>& images,
@@ -83,9 +69,11 @@ EncodedSample encode_ids(const spec::LabelledIds& labelled, std::vector<data::Im
 
 std::vector<EncodedSample> encode_sample(const data::Sample& sample, const EncodeOptions& options) {
   return with_context("sample " + sample.id, [&] {
-    spec::LabelledIds labelled = label(sample, options);
-    if (sample.images.empty()) {
-      if (sample.kind == data::Kind::text) return text_pieces(labelled, options.max_length);
+    spec::LabelledIds labelled = data::label_sample(sample, {.tokenizer = options.tokenizer,
+                                                             .chat_template = options.chat_template,
+                                                             .is_plain = options.is_plain});
+    if (sample.images.empty() && sample.kind == data::Kind::text) {
+      return text_pieces(labelled, options.max_length);
     }
     std::vector<data::ImageSource> images = sample.images;
     cut(labelled, images, options);

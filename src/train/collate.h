@@ -33,9 +33,10 @@ struct EncodeOptions {
   bool is_plain = false;  // align: captions in the "plain" template
 };
 
-/// Rows and labels of a sample by spec/vila.md 5.3. Text longer than max_length comes in several
-/// pieces; a longer sample with pictures or turns is cut, and a picture that would be cut takes
-/// what follows with it. @throws Error{invalid_data} for text that does not suit its pictures.
+/// Rows and labels of a sample by the masks of spec/prompt.h. Text longer than max_length comes in
+/// several pieces; a longer sample with pictures or turns is cut, and a picture that would be cut
+/// takes what follows with it. @throws Error{invalid_data} for text that does not suit its
+/// pictures.
 std::vector<EncodedSample> encode_sample(const data::Sample& sample, const EncodeOptions& options);
 
 /// The same from ids and labels that stand already (the reference's goldens).
@@ -43,7 +44,7 @@ EncodedSample encode_ids(const spec::LabelledIds& labelled, std::vector<data::Im
                          const EncodeOptions& options);
 
 /// What the last row of a sample is trained on: nothing, or the first label of the sample packed
-/// behind it, as the reference of February 2024 does (spec/vila.md 5.2).
+/// behind it, as the reference of February 2024 does (docs/training.md).
 enum class Border { masked, next_label };
 
 /// Samples one behind the other; attention stays within each, positions restart. A value.
