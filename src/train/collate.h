@@ -61,6 +61,7 @@ struct PackedBatch {
   int64_t samples() const { return static_cast<int64_t>(starts.size()) - 1; }
 };
 
+/// Packs samples in the order given; their pictures follow in the same order.
 PackedBatch pack(std::span<const EncodedSample> samples, Border border = Border::masked);
 
 /// `other` behind `batch`, with a masked border between them.
