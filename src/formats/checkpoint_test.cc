@@ -195,13 +195,14 @@ TEST_F(ReferenceCheckpoint, EmbeddedTowerEqualsTheClipFolder) {
   }
 }
 
-TEST_F(ReferenceCheckpoint, SaysThatBinShardsAreNotRead) {
-  try {
-    open_checkpoint(root_ / "checkpoint-bin");
-    FAIL() << "opened";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::invalid_model);
-    EXPECT_NE(error.message().find(".bin"), std::string::npos);
+TEST_F(ReferenceCheckpoint, BinShardsAndATowerBesideThemHoldTheSameNumbers) {
+  const Checkpoint expected = open_checkpoint(root_ / "checkpoint");
+  const Checkpoint checkpoint = open_checkpoint(root_ / "checkpoint-bin");
+  EXPECT_EQ(checkpoint.files.size(), 4U);
+  EXPECT_EQ(checkpoint.tensors.size(), expected.tensors.size());
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    ASSERT_TRUE(expected.tensors.contains(name)) << name;
+    EXPECT_EQ(compare(tensor, expected.tensors.at(name)).max_abs, 0) << name;
   }
 }
 
