@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/model_package.h"
+
+#include <cmath>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/gguf_text_model.h"
+#include "formats/safetensors.h"
+#include "formats/vila_file.h"
+#include "formats/weights.h"
+
+namespace vila::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uintmax_t kMaxSmallFile = uintmax_t{256} << 20;
+constexpr const char* kTowerKey = "mm_vision_tower";
+constexpr const char* kTowerPart = "vision_tower";
+
+bool is_weight_file(const fs::path& path) {
+  for (const char* extension : {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".vila"}) {
+    if (path.extension() == extension) return true;
+  }
+  return path.filename().string().ends_with(".index.json");
+}
+
+bool has_weights(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file() && is_weight_file(entry.path())) return true;
+  }
+  return false;
+}
+
+/// Adds the weights and small files of one folder as the part `name`.
+void add_part(ModelPackage& package, const fs::path& folder, const std::string& name) {
+  if (has_weights(folder)) package.parts[name] = read_weights(folder).tensors;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (!entry.is_regular_file() || is_weight_file(entry.path())) continue;
+    if (entry.file_size() > kMaxSmallFile) continue;
+    const std::string file = entry.path().filename().string();
+    package.files[name.empty() ? file : name + "/" + file] = read_file(entry.path());
+  }
+}
+
+Json config_of(const ModelPackage& package, const std::string& name) {
+  const auto found = package.files.find(name);
+  if (found == package.files.end()) return Json();
+  return parse_json(found->second, name);
+}
+
+/// A tower that stands elsewhere comes along, and the config then names its new place.
+void add_distant_tower(ModelPackage& package, const fs::path& folder) {
+  Json config = config_of(package, "config.json");
+  if (!config.is_object() || !config.contains(kTowerKey) || !config[kTowerKey].is_string()) return;
+  const fs::path tower = (folder / config[kTowerKey].get<std::string>()).lexically_normal();
+  const fs::path inside = tower.lexically_relative(folder.lexically_normal());
+  const bool is_child = !inside.empty() && *inside.begin() != ".." && !inside.has_parent_path();
+  if (is_child || !fs::exists(tower / "config.json")) return;
+  add_part(package, tower, kTowerPart);
+  config[kTowerKey] = kTowerPart;
+  package.files["config.json"] = config.dump(2) + "\n";
+}
+
+/// Weights that AWQ packed are floats now; a config that says otherwise would mislead.
+void drop_quantization(ModelPackage& package) {
+  for (auto& [name, content] : package.files) {
+    if (fs::path(name).filename() != "config.json") continue;
+    Json config = parse_json(content, name);
+    const auto found = config.is_object() ? config.find("quantization_config") : config.end();
+    if (!config.is_object() || found == config.end() || !found->is_object()) continue;
+    const auto method = found->find("quant_method");
+    if (method != found->end() && *method != "awq") continue;
+    config.erase("quantization_config");
+    content = config.dump(2) + "\n";
+  }
+}
+
+ModelPackage open_folder(const fs::path& folder) {
+  ModelPackage package;
+  add_part(package, folder, "");
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_part =
+        entry.is_directory() && !name.starts_with(".") && fs::exists(entry.path() / "config.json");
+    if (is_part) add_part(package, entry.path(), name);
+  }
+  add_distant_tower(package, folder);
+  drop_quantization(package);
+  if (package.parts.empty()) {
+    fail(ErrorCode::not_found, "{}: expected weights in the folder, found none", folder.string());
+  }
+  return package;
+}
+
+ModelPackage open_gguf(const fs::path& path) {
+  TextModel model = import_gguf(read_gguf(path));
+  ModelPackage package;
+  package.parts[""] = std::move(model.tensors);
+  package.files = std::move(model.files);
+  return package;
+}
+
+/// A finite number must stay one.
+void check_range(const Tensor& before, const Tensor& after, const std::string& name) {
+  if (after.dtype() != DType::f16 || before.dtype() == DType::f16) return;
+  const auto numbers = before.to(DType::f32);
+  for (int64_t i = 0; i < after.numel(); ++i) {
+    const float number = numbers.data<float>()[i];
+    if (std::isfinite(number) && !std::isfinite(to_f32(after.data<f16>()[i]))) {
+      fail(ErrorCode::invalid_model,
+           "\"{}\": expected numbers up to 65504 for f16, found {}; use bf16 or f32", name, number);
+    }
+  }
+}
+
+/// The folder must be on disk before it gets its name.
+void flush_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+/// A path of a package, which may come from a file that others wrote, stays inside its folder.
+fs::path inside(const fs::path& folder, const std::string& name) {
+  const fs::path path(name);
+  for (const fs::path& step : path) {
+    if (step == ".." || path.is_absolute()) {
+      fail(ErrorCode::invalid_model, "\"{}\": expected a path inside the model's folder", name);
+    }
+  }
+  return folder / path;
+}
+
+void write_content(const fs::path& folder, const ModelPackage& package) {
+  for (const auto& [name, content] : package.files) {
+    const fs::path path = inside(folder, name);
+    fs::create_directories(path.parent_path());
+    write_file(path, content);
+  }
+  for (const auto& [part, tensors] : package.parts) {
+    const fs::path path = inside(folder, part);
+    fs::create_directories(path);
+    std::vector<NamedTensor> rows;
+    for (const auto& [name, tensor] : tensors)
+      rows.push_back({name, tensor});
+    write_safetensors(path / "model.safetensors", rows, {{"format", "pt"}});
+    flush_folder(path);
+  }
+}
+
+}  // namespace
+
+ModelPackage open_package(const fs::path& path) {
+  if (fs::is_directory(path)) return open_folder(path);
+  const MappedFile file(path);
+  if (looks_like_gguf(file.bytes())) return open_gguf(path);
+  if (looks_like_vila(file.bytes())) return read_vila(path);
+  ModelPackage package;
+  package.parts[""] = read_weight_file(path);
+  return package;
+}
+
+void convert_package(ModelPackage& package, DType dtype) {
+  for (auto& [part, tensors] : package.parts) {
+    for (auto& [name, tensor] : tensors) {
+      if (!is_weight_dtype(tensor.dtype()) || tensor.dtype() == dtype) continue;
+      const Tensor converted = tensor.to(dtype);
+      check_range(tensor, converted, name);
+      tensor = converted;
+    }
+  }
+}
+
+void write_folder(const fs::path& folder, const ModelPackage& package) {
+  if (fs::exists(folder)) {
+    fail(ErrorCode::invalid_argument,
+         "{}: expected nothing there, found a {}; remove it or choose "
+         "another name",
+         folder.string(), fs::is_directory(folder) ? "folder" : "file");
+  }
+  fs::path temporary = folder.has_filename() ? folder : folder.parent_path();
+  const fs::path target = temporary;
+  temporary += fmt::format(".tmp{}", ::getpid());
+  try {
+    fs::create_directories(temporary);
+    write_content(temporary, package);
+    flush_folder(temporary);
+    fs::rename(temporary, target);
+  } catch (const fs::filesystem_error& error) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    fail(ErrorCode::failed, "{}: could not write: {}", target.string(), error.code().message());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
+void write_gguf_package(const fs::path& path, const ModelPackage& package) {
+  if (package.parts.size() != 1) {
+    fail(ErrorCode::invalid_model,
+         "{}: expected a plain language model for GGUF, found {} parts; of a model that sees, "
+         "convert the language model's own folder",
+         path.string(), package.parts.size());
+  }
+  const auto& [part, tensors] = *package.parts.begin();
+  TextModel model{.tensors = tensors, .files = {}};
+  for (const auto& [name, content] : package.files) {
+    const fs::path file(name);
+    if (file.parent_path() == part) model.files[file.filename().string()] = content;
+  }
+  export_gguf(path, model);
+}
+
+}  // namespace vila::formats

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "formats/weight_file.h"
+
+namespace vila::formats {
+
+/// A whole model taken out of its container, as the folder that it is or would be: weights by the
+/// sub-folder they stand in ("" for the folder itself; "llm", "vision_tower", …) and all small
+/// files (configs, tokenizers, licences) by their path in it. A value; tensors keep mapped files
+/// alive.
+struct ModelPackage {
+  std::map<std::string, TensorMap> parts;
+  std::map<std::string, std::string> files;
+};
+
+/// Opens a checkpoint folder of any layout, a .vila file or a GGUF file (told by content), or one
+/// weight file (without small files). A tower that config.json names outside the folder comes along
+/// as "vision_tower"; packed 4-bit Linears come as floats.
+/// @throws Error{not_found | invalid_model} naming what is wrong.
+ModelPackage open_package(const std::filesystem::path& path);
+
+/// Converts all float tensors to f32, f16 or bf16.
+/// @throws Error{invalid_model} naming a tensor with a finite value that f16 cannot hold.
+void convert_package(ModelPackage& package, DType dtype);
+
+/// Writes a folder with model.safetensors in each part. It appears under its name only when
+/// complete and on disk.
+/// @throws Error{invalid_argument} when something stands there; Error{insufficient_disk | failed}.
+void write_folder(const std::filesystem::path& folder, const ModelPackage& package);
+
+/// Writes a GGUF file of the only part (formats/gguf_text_model.h).
+/// @throws Error{invalid_model} when there are several; as export_gguf().
+void write_gguf_package(const std::filesystem::path& path, const ModelPackage& package);
+
+}  // namespace vila::formats
