@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -18,11 +21,13 @@
 #include "train/torch_compat.h"
 #include "train/torch_decoder.h"
 #include "train/torch_vision.h"
+#include "train/vision_init.h"
 
 namespace vila::train {
 namespace {
 
 constexpr const char* kTextPrefix = "text_model.";
+constexpr const char* kLabelVectors = "label_vectors.weight";
 constexpr int64_t kValidationBatch = 256;
 
 spec::DecoderConfig text_config(const Recipe& recipe, int64_t vocab_size) {
@@ -39,8 +44,10 @@ spec::DecoderConfig text_config(const Recipe& recipe, int64_t vocab_size) {
 }
 
 /// The tower of `model` and, beside it, what only contrast needs: the text encoder (the decoder of
-/// spec::parameters() under another prefix), two projections into one space and a temperature.
-std::vector<spec::Parameter> table(const Recipe& recipe, const spec::DecoderConfig& text) {
+/// spec::parameters() under another prefix), projections into one space and a temperature.
+/// @param labels  how many different labels the pairs have.
+std::vector<spec::Parameter> table(const Recipe& recipe, const spec::DecoderConfig& text,
+                                   int64_t labels) {
   std::vector<spec::Parameter> rows;
   for (const spec::Parameter& row : spec::parameters(recipe.model)) {
     if (row.part == spec::Part::vision_tower) rows.push_back(row);
@@ -49,9 +56,18 @@ std::vector<spec::Parameter> table(const Recipe& recipe, const spec::DecoderConf
   const auto add = [&](const char* name, const Shape& shape, bool has_decay) {
     rows.push_back({name, shape, spec::Part::vision_tower, has_decay, true});
   };
-  add("visual_projection.weight", Shape{width, recipe.model.vision->hidden_size}, true);
+  const int64_t hidden = recipe.model.vision->hidden_size;
+  add("visual_projection.weight", Shape{width, hidden}, true);
+  if (recipe.contrastive.patch_weight > 0.0) {
+    const int64_t grid = recipe.model.vision->grid();
+    add("patch_layernorm.weight", Shape{hidden}, false);
+    add("patch_layernorm.bias", Shape{hidden}, false);
+    add("mean_projection.weight", Shape{width, hidden}, true);
+    add("flat_projection.weight", Shape{width, grid * grid * hidden}, true);
+  }
   add("text_projection.weight", Shape{width, text.hidden_size}, true);
   add("logit_scale", Shape{1}, false);
+  if (recipe.contrastive.label_vectors) add(kLabelVectors, Shape{labels + 1, width}, false);
   spec::VilaConfig plain;
   plain.llm = text;
   for (spec::Parameter row : spec::parameters(plain)) {
@@ -93,22 +109,37 @@ at::Tensor multi_positive_loss(const at::Tensor& logits, const at::Tensor& posit
   return (per_row * has_any).sum() / has_any.sum().clamp_min(1.0);
 }
 
+/// Words, and the label of what they name.
+struct Text {
+  std::string words;
+  std::string label;
+};
+
+/// Vectors of pictures f32 [n, projection_dim] of length one, by the way they were read.
+using Views = std::vector<std::pair<std::string, at::Tensor>>;
+
 class ContrastiveTask : public Task {
  public:
   ContrastiveTask(const Recipe& recipe, const LogSink& log)
       : recipe_(recipe),
         tokenizer_(text::load_tokenizer(recipe.tokenizer)),
-        text_config_(text_config(recipe, tokenizer_->vocab_size())),
-        parameters_(table(recipe, text_config_), recipe.train.seed, recipe.train.device) {
+        text_config_(text_config(recipe, tokenizer_->vocab_size())) {
     auto training = open_sources(recipe.data);
     validation_ = open_sources(recipe.validation);
     images_ = std::make_unique<ImageCache>(recipe.cache, image_sources(training, validation_),
                                            recipe.model.image_processor, log);
     sampler_ = std::make_unique<PairSampler>(
         std::move(training), recipe.contrastive.drawings_per_label, recipe.train.seed);
+    for (const std::string& label : sampler_->labels())
+      label_rows_.emplace(label, static_cast<int64_t>(label_rows_.size()) + 1);
+    parameters_.emplace(table(recipe, text_config_, static_cast<int64_t>(label_rows_.size())),
+                        recipe.train.seed, recipe.train.device);
+    structured_init(*parameters_, *recipe.model.vision, layers_at(0), recipe.train.seed);
+    spread_label_vectors();
+    load_parts(recipe.init, *parameters_);
   }
 
-  ParameterSet& parameters() override { return parameters_; }
+  ParameterSet& parameters() override { return *parameters_; }
 
   double batches_per_epoch() override {
     return static_cast<double>(sampler_->epoch_pairs()) /
@@ -119,25 +150,51 @@ class ContrastiveTask : public Task {
   std::map<std::string, double> validate() override;
 
   void save(const std::filesystem::path& folder) const override {
-    save_tower(folder, recipe_.model, parameters_, recipe_.store_bf16);
+    save_tower(folder, recipe_.model, *parameters_, recipe_.store_bf16);
   }
 
  private:
-  at::Tensor image_vectors(const at::Tensor& pictures) const;
-  at::Tensor text_vectors(const std::vector<std::string>& texts) const;
+  void spread_label_vectors() const;
+  int64_t layers_at(int64_t batch) const;
+  Views image_vectors(const at::Tensor& pictures, int64_t layers) const;
+  at::Tensor text_vectors(const std::vector<Text>& texts) const;
   at::Tensor pictures_of(const std::vector<const Pair*>& pairs) const;
-  at::Tensor loss(const std::vector<const Pair*>& pairs, Random& random) const;
-  double naming_accuracy(const std::vector<Pair>& pairs, const std::vector<std::string>& names,
-                         const at::Tensor& name_vectors) const;
+  at::Tensor loss(const std::vector<const Pair*>& pairs, int64_t layers, Random& random) const;
+  std::vector<double> naming_accuracy(const std::vector<Pair>& pairs,
+                                      const std::vector<std::string>& names,
+                                      const at::Tensor& name_vectors) const;
 
   Recipe recipe_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   spec::DecoderConfig text_config_;
-  ParameterSet parameters_;
+  std::optional<ParameterSet> parameters_;
+  std::map<std::string, int64_t> label_rows_;  // of label_vectors; row 0: no label
   std::vector<PairSampler::Source> validation_;
   std::unique_ptr<ImageCache> images_;
   std::unique_ptr<PairSampler> sampler_;
+  int64_t layers_ = 0;  // of the last batch
 };
+
+/// Random directions: from the first step on each label is a target of its own.
+void ContrastiveTask::spread_label_vectors() const {
+  if (!recipe_.contrastive.label_vectors) return;
+  at::NoGradGuard no_grad;
+  constexpr double kTimesWordVectors = 25.0;  // a text encoder's first vectors all look alike
+  parameters_->at(kLabelVectors).mul_(kTimesWordVectors);
+}
+
+/// How many of the tower's layers are in use at batch number `batch`.
+int64_t ContrastiveTask::layers_at(int64_t batch) const {
+  const LoopRecipe& loop = recipe_.train;
+  const auto all = static_cast<double>(loop.gradient_accumulation) *
+                   (loop.steps > 0 ? static_cast<double>(loop.steps) : 1.0);
+  const int64_t most = recipe_.model.vision->num_hidden_layers;
+  int64_t layers = most;
+  for (const Growth& growth : recipe_.contrastive.growth) {
+    if (static_cast<double>(batch) >= growth.from * all) layers = std::min(most, growth.layers);
+  }
+  return layers;
+}
 
 at::Tensor ContrastiveTask::pictures_of(const std::vector<const Pair*>& pairs) const {
   std::vector<int64_t> rows;
@@ -146,27 +203,49 @@ at::Tensor ContrastiveTask::pictures_of(const std::vector<const Pair*>& pairs) c
   return load_pictures(*images_, rows, recipe_.train.device);
 }
 
-at::Tensor ContrastiveTask::image_vectors(const at::Tensor& pictures) const {
+/// The class token of the last layer in use, as CLIP has it; and, of the layer before it that VILA
+/// reads, the patches' mean and all patches side by side. The last learns soonest, since it need
+/// not gather; it teaches the layers below what the other two then find.
+Views ContrastiveTask::image_vectors(const at::Tensor& pictures, int64_t layers) const {
   const Precision precision = recipe_.train.precision;
   const spec::VisionConfig& vision = *recipe_.model.vision;
+  const auto norm = [&](const at::Tensor& rows, const std::string& name) {
+    return layer_norm(rows, parameters_->at(name + "weight"), parameters_->at(name + "bias"),
+                      vision.layer_norm_eps, precision);
+  };
+  const auto project = [&](const at::Tensor& rows, const std::string& name) {
+    const at::Tensor out = linear(rows, parameters_->at(name), {}, precision).to(at::kFloat);
+    return out / out.norm(2, -1, true).clamp_min(1e-6);
+  };
+  const int64_t unused = vision.num_hidden_layers - recipe_.model.vision_layers_used();
+  const int64_t read = std::max<int64_t>(0, layers - unused);
   const at::Tensor pixels = normalise_pictures(pictures, recipe_.model.image_processor);
-  const at::Tensor rows =
-      vision_forward(parameters_, vision, pixels, vision.num_hidden_layers, precision);
-  const std::string norm = fmt::format("{}post_layernorm.", spec::kVisionPrefix);
-  const at::Tensor pooled =
-      layer_norm(rows.select(1, 0), parameters_.at(norm + "weight"), parameters_.at(norm + "bias"),
-                 vision.layer_norm_eps, precision);
-  const at::Tensor vectors =
-      linear(pooled, parameters_.at("visual_projection.weight"), {}, precision).to(at::kFloat);
-  return vectors / vectors.norm(2, -1, true).clamp_min(1e-6);
+  const at::Tensor embedded = vision_embed(*parameters_, vision, pixels, precision);
+  const at::Tensor rows = vision_encode(*parameters_, vision, embedded, 0, read, precision);
+  const at::Tensor last = vision_encode(*parameters_, vision, rows, read, layers, precision);
+  const std::string post = fmt::format("{}post_layernorm.", spec::kVisionPrefix);
+  Views views = {{"class", project(norm(last.select(1, 0), post), "visual_projection.weight")}};
+  if (recipe_.contrastive.patch_weight > 0.0) {
+    const int64_t patches = rows.size(1) - 1;
+    const at::Tensor flat =
+        norm(rows.narrow(1, 1, patches).reshape({-1, vision.hidden_size}), "patch_layernorm.");
+    const at::Tensor patch = flat.view({-1, patches, vision.hidden_size});
+    views.emplace_back("mean", project(patch.mean(1), "mean_projection.weight"));
+    views.emplace_back("flat", project(patch.flatten(1), "flat_projection.weight"));
+  }
+  return views;
 }
 
-at::Tensor ContrastiveTask::text_vectors(const std::vector<std::string>& texts) const {
+/// What the encoder makes of the words, plus the label's own vector.
+at::Tensor ContrastiveTask::text_vectors(const std::vector<Text>& texts) const {
   const Precision precision = recipe_.train.precision;
   const auto longest = static_cast<size_t>(recipe_.contrastive.text_max_length);
   std::vector<EncodedSample> samples;
-  for (const std::string& text : texts) {
-    auto ids = tokenizer_->encode(text);
+  std::vector<int64_t> labels;
+  for (const Text& text : texts) {
+    const auto row = label_rows_.find(text.label);
+    labels.push_back(row == label_rows_.end() ? 0 : row->second);
+    auto ids = tokenizer_->encode(text.words);
     if (ids.size() >= longest) ids.resize(longest - 1);
     ids.push_back(tokenizer_->eos_id());
     EncodedSample sample;
@@ -181,56 +260,70 @@ at::Tensor ContrastiveTask::text_vectors(const std::vector<std::string>& texts) 
   const at::Device device(recipe_.train.device);
   const DecoderRows rows(batch.starts, batch.positions, text_config_, recipe_.train.device);
   const at::Tensor embedded =
-      embed_tokens(parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
+      embed_tokens(*parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
   const at::Tensor hidden =
-      decoder_forward(parameters_, kTextPrefix, text_config_, embedded, rows, precision);
+      decoder_forward(*parameters_, kTextPrefix, text_config_, embedded, rows, precision);
   const at::Tensor pooled = pick_rows(hidden, at::tensor(ends, at::kLong).to(device));
-  const at::Tensor vectors =
-      linear(pooled, parameters_.at("text_projection.weight"), {}, precision).to(at::kFloat);
+  at::Tensor vectors =
+      linear(pooled, parameters_->at("text_projection.weight"), {}, precision).to(at::kFloat);
+  if (recipe_.contrastive.label_vectors) {
+    const at::Tensor rows_of_labels = at::tensor(labels, at::kLong).to(device);
+    vectors = vectors + at::embedding(parameters_->at(kLabelVectors), rows_of_labels);
+  }
   return vectors / vectors.norm(2, -1, true).clamp_min(1e-6);
 }
 
-/// 1 where two items mean the same: one concept, or the same words.
-at::Tensor same_meaning(const std::vector<const Pair*>& pairs,
-                        const std::vector<std::string>& texts, bool with_self) {
-  const auto n = static_cast<int64_t>(pairs.size());
-  const at::Tensor same = at::zeros({n, n}, at::kFloat);
+/// 1 where picture i, whose own text is the i-th, and text j mean the same: one concept, or the
+/// same words. f32 [pairs, texts].
+at::Tensor same_meaning(const std::vector<const Pair*>& pairs, const std::vector<Text>& texts) {
+  const size_t n = pairs.size();
+  const at::Tensor same =
+      at::zeros({static_cast<int64_t>(n), static_cast<int64_t>(texts.size())}, at::kFloat);
   auto cells = same.accessor<float, 2>();
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      const auto a = static_cast<size_t>(i);
-      const auto b = static_cast<size_t>(j);
-      const bool is_one_label = !pairs[a]->label.empty() && pairs[a]->label == pairs[b]->label;
-      const bool is_same = i == j ? with_self : is_one_label || texts[a] == texts[b];
-      cells[i][j] = is_same ? 1.0F : 0.0F;
+  for (size_t i = 0; i < n; ++i) {
+    const std::string& label = pairs[i]->label;
+    for (size_t j = 0; j < texts.size(); ++j) {
+      const bool is_one_label = !label.empty() && label == texts[j].label;
+      if (is_one_label || texts[i].words == texts[j].words)
+        cells[static_cast<int64_t>(i)][static_cast<int64_t>(j)] = 1.0F;
     }
   }
   return same;
 }
 
-at::Tensor ContrastiveTask::loss(const std::vector<const Pair*>& pairs, Random& random) const {
-  std::vector<std::string> texts;
+at::Tensor ContrastiveTask::loss(const std::vector<const Pair*>& pairs, int64_t layers,
+                                 Random& random) const {
+  const ContrastiveRecipe& recipe = recipe_.contrastive;
+  const auto n = static_cast<int64_t>(pairs.size());
+  std::vector<Text> texts;
   for (const Pair* pair : pairs) {
-    const bool use_label =
-        !pair->label.empty() && random.uniform() < recipe_.contrastive.label_text_ratio;
-    texts.push_back(use_label ? pair->label : pair->text);
+    const bool use_label = !pair->label.empty() && random.uniform() < recipe.label_text_ratio;
+    texts.push_back({use_label ? pair->label : pair->text, pair->label});
+  }
+  for (int64_t i = 0; i < recipe.other_names; ++i) {
+    if (const std::string& name = sampler_->any_label(random); !name.empty())
+      texts.push_back({name, name});
   }
   const at::Tensor pictures = augment(pictures_of(pairs), recipe_.augment, random);
-  const at::Tensor image = image_vectors(pictures);
   const at::Tensor text = text_vectors(texts);
-  const at::Tensor scale =
-      parameters_.at("logit_scale").exp().clamp_max(recipe_.contrastive.max_logit_scale);
-  const at::Tensor positives = same_meaning(pairs, texts, true).to(image.device());
-  const at::Tensor logits = at::matmul(image, text.t()) * scale;
-  at::Tensor total =
-      (multi_positive_loss(logits, positives) + multi_positive_loss(logits.t(), positives)) *
-      (0.5 * recipe_.contrastive.text_weight);
-  if (recipe_.contrastive.image_image_weight > 0.0) {
-    const at::Tensor others = same_meaning(pairs, texts, false).to(image.device());
-    const at::Tensor self = at::eye(image.size(0), image.options());
-    // The temperature of the picture-picture term stays at 0.1: learnt, it would follow the texts'.
-    const at::Tensor alike = at::matmul(image, image.t()) * 10.0 - self * 1e4;
-    total = total + multi_positive_loss(alike, others) * recipe_.contrastive.image_image_weight;
+  const at::Tensor scale = parameters_->at("logit_scale").exp().clamp_max(recipe.max_logit_scale);
+  const at::Tensor positives = same_meaning(pairs, texts).to(text.device());
+  const at::Tensor own = positives.narrow(1, 0, n);
+  const at::Tensor others = own * (1.0 - at::eye(n, own.options()));
+  at::Tensor total = at::zeros({}, text.options());
+  for (const auto& [name, image] : image_vectors(pictures, layers)) {
+    const double weight = name == "class" ? 1.0 : recipe.patch_weight;
+    const at::Tensor logits = at::matmul(image, text.t()) * scale;
+    const at::Tensor both = multi_positive_loss(logits, positives) +
+                            multi_positive_loss(logits.narrow(1, 0, n).t(), own);
+    total = total + both * (0.5 * weight * recipe.text_weight);
+    if (recipe.image_image_weight > 0.0) {
+      // The temperature of the picture-picture term stays at 0.1: learnt, it would follow the
+      // texts'.
+      const at::Tensor alike =
+          at::matmul(image, image.t()) * 10.0 - at::eye(n, image.options()) * 1e4;
+      total = total + multi_positive_loss(alike, others) * (weight * recipe.image_image_weight);
+    }
   }
   return total;
 }
@@ -238,29 +331,35 @@ at::Tensor ContrastiveTask::loss(const std::vector<const Pair*>& pairs, Random& 
 BatchReport ContrastiveTask::accumulate(Cursor& cursor, double scale) {
   const auto pairs = sampler_->batch(cursor.position, recipe_.train.batch_size);
   Random random(recipe_.train.seed + 2, static_cast<uint64_t>(cursor.position));
-  const at::Tensor value = loss(pairs, random);
+  layers_ = layers_at(cursor.position);
+  const at::Tensor value = loss(pairs, layers_, random);
   (value * scale).backward();
   ++cursor.position;
   const auto count = static_cast<int64_t>(pairs.size());
   return {value.item<double>(), 0, count, count};
 }
 
-double ContrastiveTask::naming_accuracy(const std::vector<Pair>& pairs,
-                                        const std::vector<std::string>& names,
-                                        const at::Tensor& name_vectors) const {
-  int64_t right = 0;
+std::vector<double> ContrastiveTask::naming_accuracy(const std::vector<Pair>& pairs,
+                                                     const std::vector<std::string>& names,
+                                                     const at::Tensor& name_vectors) const {
+  std::vector<double> right;
   int64_t count = 0;
+  const int64_t layers = layers_ > 0 ? layers_ : layers_at(0);
   const auto stride =
       std::max<size_t>(1, pairs.size() / static_cast<size_t>(recipe_.train.validation_samples));
   std::vector<const Pair*> batch;
   const auto score = [&] {
-    const at::Tensor scores = at::matmul(image_vectors(pictures_of(batch)), name_vectors.t());
-    const at::Tensor best = scores.argmax(1).to(at::kCPU);
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const auto name = static_cast<size_t>(best[static_cast<int64_t>(i)].item<int64_t>());
-      right += names[name] == batch[i]->label ? 1 : 0;
-      ++count;
+    const Views views = image_vectors(pictures_of(batch), layers);
+    right.resize(views.size(), 0.0);
+    for (size_t view = 0; view < views.size(); ++view) {
+      const at::Tensor scores = at::matmul(views[view].second, name_vectors.t());
+      const at::Tensor best = scores.argmax(1).to(at::kCPU);
+      for (size_t i = 0; i < batch.size(); ++i) {
+        const auto name = static_cast<size_t>(best[static_cast<int64_t>(i)].item<int64_t>());
+        right[view] += names[name] == batch[i]->label ? 1.0 : 0.0;
+      }
     }
+    count += static_cast<int64_t>(batch.size());
     batch.clear();
   };
   for (size_t i = 0; i < pairs.size(); i += stride) {
@@ -269,7 +368,9 @@ double ContrastiveTask::naming_accuracy(const std::vector<Pair>& pairs,
     if (static_cast<int64_t>(batch.size()) == kValidationBatch) score();
   }
   if (!batch.empty()) score();
-  return count == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(count);
+  for (double& value : right)
+    value /= static_cast<double>(count);
+  return right;
 }
 
 std::map<std::string, double> ContrastiveTask::validate() {
@@ -285,15 +386,19 @@ std::map<std::string, double> ContrastiveTask::validate() {
   const std::vector<std::string> names(all.begin(), all.end());
   if (names.empty()) return figures;
   std::vector<at::Tensor> blocks;
-  for (size_t i = 0; i < names.size(); i += kValidationBatch) {
-    const size_t end = std::min(names.size(), i + kValidationBatch);
-    blocks.push_back(text_vectors({names.begin() + static_cast<std::ptrdiff_t>(i),
-                                   names.begin() + static_cast<std::ptrdiff_t>(end)}));
+  std::vector<Text> texts;
+  for (const std::string& name : names) {
+    texts.push_back({name, name});
+    if (std::ssize(texts) < kValidationBatch && &name != &names.back()) continue;
+    blocks.push_back(text_vectors(texts));
+    texts.clear();
   }
   const at::Tensor vectors = at::cat(blocks);
+  constexpr std::array kViews = {"class", "mean", "flat"};
   for (size_t i = 0; i < validation_.size(); ++i) {
-    figures[recipe_.validation[i].name + "/top1"] =
-        naming_accuracy(validation_[i].pairs, names, vectors);
+    const std::vector<double> right = naming_accuracy(validation_[i].pairs, names, vectors);
+    for (size_t view = 0; view < right.size(); ++view)
+      figures[fmt::format("{}/top1_{}", recipe_.validation[i].name, kViews[view])] = right[view];
   }
   return figures;
 }

@@ -73,6 +73,11 @@ std::vector<const Pair*> PairSampler::batch(int64_t index, int64_t size) const {
   return pairs;
 }
 
+const std::string& PairSampler::any_label(Random& random) const {
+  const auto turn = static_cast<size_t>(random.below(static_cast<int64_t>(turns_.size())));
+  return concepts_[static_cast<size_t>(turns_[turn])].front()->label;
+}
+
 std::vector<std::string> PairSampler::labels() const {
   std::set<std::string> labels;
   for (const Source& source : sources_) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "data/dataset.h"
 
 namespace vila::train {
@@ -37,6 +38,10 @@ class PairSampler {
 
   /// Pairs that one epoch gives.
   int64_t epoch_pairs() const { return static_cast<int64_t>(turns_.size()) * drawings_per_label_; }
+
+  /// The label of a random turn of an epoch: as often met as its concept is in training; may be
+  /// empty where pairs have none.
+  const std::string& any_label(Random& random) const;
 
   /// All labels, sorted.
   std::vector<std::string> labels() const;

@@ -78,7 +78,7 @@ InitRecipe read_init(YamlReader reader) {
 
 spec::VisionConfig read_vision(YamlReader reader) {
   spec::VisionConfig vision;
-  vision.image_size = reader.integer("image_size", 96, 1);
+  vision.image_size = reader.integer("image_size", 64, 1);
   vision.patch_size = reader.integer("patch_size", 16, 1);
   vision.hidden_size = reader.integer("hidden_size", 256, 1);
   vision.intermediate_size = reader.integer("intermediate_size", 1024, 1);
@@ -92,7 +92,7 @@ spec::DecoderConfig read_decoder(YamlReader reader) {
   spec::DecoderConfig llm;
   llm.hidden_size = reader.integer("hidden_size", 320, 1);
   llm.intermediate_size = reader.integer("intermediate_size", 864, 1);
-  llm.num_hidden_layers = reader.integer("layers", 8, 1);
+  llm.num_hidden_layers = reader.integer("layers", 6, 1);
   llm.num_attention_heads = reader.integer("heads", 5, 1);
   llm.num_key_value_heads = reader.integer("kv_heads", llm.num_attention_heads, 1);
   llm.head_dim = llm.hidden_size / llm.num_attention_heads;
@@ -174,18 +174,37 @@ OptimizerRecipe read_optimizer(YamlReader reader) {
   return optimizer;
 }
 
+std::vector<Growth> read_growth(YamlReader& reader) {
+  std::vector<Growth> growth;
+  for (YamlReader row : reader.members("growth")) {
+    Growth next{row.number("from", 0.0, 0.0, 1.0), row.integer("layers", 1, 1)};
+    const bool is_first = growth.empty();
+    if (is_first ? next.from != 0.0
+                 : next.from <= growth.back().from || next.layers <= growth.back().layers) {
+      row.refuse("from", "expected 0 first, then ascending `from` and `layers`");
+    }
+    row.finish();
+    growth.push_back(next);
+  }
+  return growth;
+}
+
 ContrastiveRecipe read_contrastive(YamlReader reader) {
   ContrastiveRecipe out;
   out.drawings_per_label = reader.integer("drawings_per_label", out.drawings_per_label, 1);
   out.label_text_ratio = reader.number("label_text_ratio", out.label_text_ratio, 0.0, 1.0);
   out.image_image_weight = reader.number("image_image_weight", out.image_image_weight, 0.0, kHuge);
   out.text_weight = reader.number("text_weight", out.text_weight, 0.0, kHuge);
+  out.patch_weight = reader.number("patch_weight", out.patch_weight, 0.0, kHuge);
+  out.other_names = reader.integer("other_names", out.other_names, 0);
+  out.label_vectors = reader.flag("label_vectors", out.label_vectors);
   out.projection_dim = reader.integer("projection_dim", out.projection_dim, 1);
   out.text_hidden_size = reader.integer("text_hidden_size", out.text_hidden_size, 1);
   out.text_layers = reader.integer("text_layers", out.text_layers, 1);
   out.text_heads = reader.integer("text_heads", out.text_heads, 1);
   out.text_max_length = reader.integer("text_max_length", out.text_max_length, 2);
   out.max_logit_scale = reader.number("max_logit_scale", out.max_logit_scale, 1.0, kHuge);
+  out.growth = read_growth(reader);
   reader.finish();
   return out;
 }

@@ -69,18 +69,28 @@ struct OptimizerRecipe {
   Schedule schedule = Schedule::cosine;
 };
 
+/// From this share of the steps on, the tower has so many layers.
+struct Growth {
+  double from = 0.0;
+  int64_t layers = 0;
+};
+
 /// `contrastive:` The tower stage's texts, batches and terms.
 struct ContrastiveRecipe {
   int64_t drawings_per_label = 2;   // different pictures of one concept in a batch
   double label_text_ratio = 0.5;    // how often the text is the bare label instead of the caption
   double image_image_weight = 0.3;  // of the picture-picture term
   double text_weight = 1.0;         // of the picture-text term
+  double patch_weight = 1.0;        // of the same terms for the patch rows that VILA reads
+  int64_t other_names = 0;          // names of other concepts that pictures are held against too
+  bool label_vectors = true;        // each label also has a vector of its own beside its words'
   int64_t projection_dim = 256;
   int64_t text_hidden_size = 256;
   int64_t text_layers = 4;
   int64_t text_heads = 4;
   int64_t text_max_length = 32;
   double max_logit_scale = 100.0;
+  std::vector<Growth> growth;  // ascending; empty: all layers from the start
 };
 
 /// `augment:` Random changes of the tower's training pictures; 0 switches one off.

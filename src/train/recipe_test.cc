@@ -82,6 +82,14 @@ TEST(Recipe, TheTowerTakesOnlyPairs) {
   expect_refusal(tower, "only pairs");
 }
 
+TEST(Recipe, ATowerGrowsInAscendingSteps) {
+  std::string tower = kText;
+  tower.replace(tower.find("stage: text"), 11, "stage: tower");
+  expect_refusal(tower + "contrastive: {growth: [{from: 0.5, layers: 2}]}\n", "0 first");
+  expect_refusal(tower + "contrastive: {growth: [{from: 0, layers: 3}, {from: 0.5, layers: 2}]}\n",
+                 "ascending");
+}
+
 TEST(Recipe, ReadsAListOfStages) {
   const test::TemporaryFolder folder;
   folder.write("a.yaml", kText);

@@ -71,19 +71,24 @@ at::Tensor embed(const Tower& tower, const spec::VisionConfig& config, const at:
 
 }  // namespace
 
-at::Tensor vision_forward(const ParameterSet& parameters, const spec::VisionConfig& config,
-                          const at::Tensor& pixels, int64_t layers, Precision precision) {
+at::Tensor vision_embed(const ParameterSet& parameters, const spec::VisionConfig& config,
+                        const at::Tensor& pixels, Precision precision) {
   const Tower tower(parameters, config, precision);
-  const at::Tensor embedded = embed(tower, config, pixels, precision);
-  const int64_t n = embedded.size(0);
-  const int64_t length = embedded.size(1);
-  at::Tensor stream = tower.norm(embedded.reshape({n * length, config.hidden_size}), "pre_layrnorm",
-                                 Precision::f32);
+  const at::Tensor rows = embed(tower, config, pixels, precision);
+  return tower.norm(rows.reshape({-1, config.hidden_size}), "pre_layrnorm", Precision::f32)
+      .view(rows.sizes());
+}
+
+at::Tensor vision_encode(const ParameterSet& parameters, const spec::VisionConfig& config,
+                         const at::Tensor& rows, int64_t first, int64_t last, Precision precision) {
+  const Tower tower(parameters, config, precision);
+  const int64_t length = rows.size(1);
+  at::Tensor stream = rows.reshape({-1, config.hidden_size});
   std::vector<int64_t> starts;
-  for (int64_t i = 0; i <= n; ++i)
+  for (int64_t i = 0; i <= rows.size(0); ++i)
     starts.push_back(i * length);
-  const AttentionPlan plan(starts, pixels.device().str());
-  for (int64_t i = 0; i < layers; ++i) {
+  const AttentionPlan plan(starts, rows.device().str());
+  for (int64_t i = first; i < last; ++i) {
     const std::string layer = "encoder.layers." + std::to_string(i) + ".";
     const at::Tensor x = tower.norm(stream, layer + "layer_norm1", precision);
     const at::Tensor mixed = plan.attend(
@@ -94,14 +99,15 @@ at::Tensor vision_forward(const ParameterSet& parameters, const spec::VisionConf
     stream = stream +
              tower.project(tower.activate(tower.project(y, layer + "mlp.fc1")), layer + "mlp.fc2");
   }
-  return stream.view({n, length, config.hidden_size});
+  return stream.view(rows.sizes());
 }
 
 at::Tensor vision_features(const ParameterSet& parameters, const spec::VilaConfig& config,
                            const at::Tensor& pixels, Precision precision) {
   VILA_CHECK(config.has_vision());
-  const at::Tensor rows =
-      vision_forward(parameters, *config.vision, pixels, config.vision_layers_used(), precision);
+  const at::Tensor embedded = vision_embed(parameters, *config.vision, pixels, precision);
+  const at::Tensor rows = vision_encode(parameters, *config.vision, embedded, 0,
+                                        config.vision_layers_used(), precision);
   const int64_t first = rows.size(1) - config.tokens_per_image();
   return rows.narrow(1, first, config.tokens_per_image());
 }

@@ -64,7 +64,8 @@ model:
   vision: {image_size: 16, patch_size: 8, hidden_size: 16, layers: 2, heads: 2,
            intermediate_size: 32}
   llm: {hidden_size: 16, layers: 2, heads: 2, intermediate_size: 32, max_position: 128}
-contrastive: {text_hidden_size: 16, text_layers: 1, text_heads: 2, projection_dim: 8}
+contrastive: {text_hidden_size: 16, text_layers: 1, text_heads: 2, projection_dim: 8,
+              other_names: 3, growth: [{from: 0, layers: 1}, {from: 0.5, layers: 2}]}
 train: {steps: 6, tokens_per_batch: 96, max_length: 64, batch_size: 8, save_every: 2,
         validate_every: 0, gradient_accumulation: 2}
 )";

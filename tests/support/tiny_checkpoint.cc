@@ -69,13 +69,13 @@ spec::VilaConfig nano_sized_config() {
   spec::VilaConfig config = tiny_config();
   config.llm = {.hidden_size = 320,
                 .intermediate_size = 864,
-                .num_hidden_layers = 8,
+                .num_hidden_layers = 6,
                 .num_attention_heads = 5,
                 .num_key_value_heads = 5,
                 .head_dim = 64,
                 .vocab_size = 4096,
                 .max_position_embeddings = 1024};
-  config.vision = spec::VisionConfig{.image_size = 96,
+  config.vision = spec::VisionConfig{.image_size = 64,
                                      .patch_size = 16,
                                      .hidden_size = 256,
                                      .intermediate_size = 1024,

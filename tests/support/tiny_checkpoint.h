@@ -25,8 +25,8 @@ spec::VilaConfig tiny_config();
 /// The same decoder alone: no tower, no projector.
 spec::VilaConfig tiny_language_config();
 
-/// The size of the model that ships: 96 x 96 pixels in patches of 16, tower 256 x 7, decoder 320 x
-/// 8, 4096 tokens.
+/// The size of the model that ships: 64 x 64 pixels in patches of 16, tower 256 x 7, decoder 320 x
+/// 6, 4096 tokens.
 spec::VilaConfig nano_sized_config();
 
 /// Random tensors for every parameter of a config: norms around 1, the rest so scaled that

@@ -2,6 +2,7 @@
 #include "data/nano/instructions.h"
 
 #include <array>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -15,8 +16,9 @@ namespace vila::data::nano {
 
 namespace {
 
-constexpr int64_t kCategories = 12'000;
-constexpr int64_t kPresence = 8'000;
+constexpr int64_t kCategories = 6'000;
+constexpr int64_t kPresence = 3'000;
+constexpr int64_t kQuizzes = 12'000;
 
 constexpr std::array<std::string_view, 8> kNamingOthers = {
     "What does the picture show?", "Name the thing in the picture.", "What do you see?",
@@ -76,6 +78,26 @@ void write_presence(const BuildContext& context, const Gallery& gallery) {
   file.write(context);
 }
 
+/// Several questions about one picture: what it is, its category, what it is and is not.
+void write_quizzes(const BuildContext& context, const Gallery& gallery) {
+  InstructionFile file("quiz");
+  Random random = context.random("quiz");
+  while (static_cast<int64_t>(file.size()) < kQuizzes) {
+    const Pair& picture = gallery.any(random);
+    if (picture.category.empty()) continue;
+    const std::string& other = gallery.any(random).label;
+    if (other == picture.label) continue;
+    file.add_shuffled(
+        picture.image,
+        {{std::string(kNamingQuestion), as_sentence(with_article(picture.label))},
+         {std::string(kCategoryQuestion), as_sentence(with_article(picture.category))},
+         {"Is this " + with_article(picture.label) + "?", "Yes."},
+         {"Is this " + with_article(other) + "?", "No."}},
+        random);
+  }
+  file.write(context);
+}
+
 void write_fashion(const BuildContext& context) {
   InstructionFile file("fashion");
   Random random = context.random("fashion questions");
@@ -87,25 +109,36 @@ void write_fashion(const BuildContext& context) {
   file.write(context);
 }
 
-/// The official training questions in their own words.
+/// The official training questions in their own words, all of a picture in one conversation.
 void write_easy_vqa(const BuildContext& context) {
   InstructionFile file("easy-vqa");
-  for (const EasyQuestion& item : read_easy_vqa(context.options().easy_vqa, "train")) {
-    file.add({easy_vqa_image("train", item.image)}, with_picture(item.question), item.answer);
-  }
+  Random random = context.random("easy-vqa questions");
+  std::map<int64_t, std::vector<Turn>> by_image;
+  for (const EasyQuestion& item : read_easy_vqa(context.options().easy_vqa, "train"))
+    by_image[item.image].push_back({item.question, item.answer});
+  for (const auto& [image, turns] : by_image)
+    file.add_shuffled(easy_vqa_image("train", image), turns, random);
   file.write(context);
 }
 
 }  // namespace
 
-void InstructionFile::add(const std::vector<std::string>& images, const std::string& question,
-                          const std::string& answer) {
+void InstructionFile::add(const std::vector<std::string>& images, const std::vector<Turn>& turns) {
   Json row = {{"id", fmt::format("{}-{:05}", name_, rows_.size())}};
   if (images.size() == 1) row["image"] = images.front();
   if (images.size() > 1) row["image"] = images;
-  row["conversations"] = {{{"from", "human"}, {"value", question}},
-                          {{"from", "gpt"}, {"value", answer}}};
+  for (const Turn& turn : turns) {
+    row["conversations"].push_back({{"from", "human"}, {"value", turn.question}});
+    row["conversations"].push_back({{"from", "gpt"}, {"value", turn.answer}});
+  }
   rows_.push_back(row.dump());
+}
+
+void InstructionFile::add_shuffled(const std::string& image, std::vector<Turn> turns,
+                                   Random& random) {
+  shuffle(turns, random);
+  turns.front().question = with_picture(turns.front().question);
+  add({image}, turns);
 }
 
 void InstructionFile::write(const BuildContext& context) const {
@@ -137,6 +170,7 @@ void build_instructions(BuildContext& context) {
   write_naming(context, all);
   write_categories(context, clear);
   write_presence(context, clear);
+  write_quizzes(context, clear);
   write_fashion(context);
   write_easy_vqa(context);
   write_several_picture_instructions(

@@ -10,15 +10,29 @@
 
 namespace vila::data::nano {
 
+/// A question and its answer.
+struct Turn {
+  std::string question;
+  std::string answer;
+};
+
 /// Collects questions with answers and writes them as a LLaVA JSON array.
 class InstructionFile {
  public:
   /// @param name  file name without ending, and the beginning of every id.
   explicit InstructionFile(std::string name) : name_(std::move(name)) {}
 
-  /// One turn. The question holds "<image>" once for every picture.
+  /// A conversation. The first question holds "<image>" once for every picture.
+  void add(const std::vector<std::string>& images, const std::vector<Turn>& turns);
+
+  /// One of a single turn.
   void add(const std::vector<std::string>& images, const std::string& question,
-           const std::string& answer);
+           const std::string& answer) {
+    add(images, {{question, answer}});
+  }
+
+  /// One about a single picture, its turns in random order.
+  void add_shuffled(const std::string& image, std::vector<Turn> turns, Random& random);
 
   size_t size() const { return rows_.size(); }
 

@@ -10,17 +10,13 @@ namespace vila::data::nano {
 namespace {
 
 constexpr int64_t kSteps = 6'000;
-
-struct Question {
-  std::string text;
-  std::string answer;
-};
+constexpr int64_t kQuestionsPerScene = 3;
 
 std::string yes_or_no(bool is_true) {
   return is_true ? "Yes." : "No.";
 }
 
-Question ask_count(const Scene& scene, Random& random) {
+Turn ask_count(const Scene& scene, Random& random) {
   const Shape& shape = pick(scene.shapes, random);
   const auto word = [](int64_t count) { return as_sentence(number_word(count)); };
   switch (random.below(3)) {
@@ -35,7 +31,7 @@ Question ask_count(const Scene& scene, Random& random) {
   }
 }
 
-Question ask_presence(const Scene& scene, Random& random) {
+Turn ask_presence(const Scene& scene, Random& random) {
   const Shape& shape = pick(scene.shapes, random);
   const bool is_true = random.below(2) == 0;
   const std::string_view kind = is_true ? shape.kind : pick(kSceneShapes, random);
@@ -52,7 +48,7 @@ Question ask_presence(const Scene& scene, Random& random) {
 }
 
 /// Questions that name a shape by its kind or its colour: only where that is unambiguous.
-Question ask_attribute(const Scene& scene, Random& random) {
+Turn ask_attribute(const Scene& scene, Random& random) {
   const Shape& shape = pick(scene.shapes, random);
   if (random.below(2) == 0 && scene.count(shape.kind, "") == 1) {
     return {"What color is the " + std::string(shape.kind) + "?", as_sentence(shape.colour)};
@@ -64,7 +60,7 @@ Question ask_attribute(const Scene& scene, Random& random) {
   return ask_count(scene, random);
 }
 
-Question ask_relation(const Scene& scene, Random& random) {
+Turn ask_relation(const Scene& scene, Random& random) {
   if (scene.shapes.size() != 2 || scene.shapes[0].name() == scene.shapes[1].name()) {
     return ask_attribute(scene, random);
   }
@@ -83,7 +79,7 @@ Question ask_relation(const Scene& scene, Random& random) {
           yes_or_no(is_true)};
 }
 
-Question ask_anything(const Scene& scene, Random& random) {
+Turn ask_anything(const Scene& scene, Random& random) {
   switch (random.below(5)) {
     case 0:
       return {"Describe the picture.", as_sentence(scene.caption())};
@@ -99,7 +95,7 @@ Question ask_anything(const Scene& scene, Random& random) {
 }
 
 /// Counting aloud: name every shape, then answer.
-Question ask_in_steps(const Scene& scene, Random& random) {
+Turn ask_in_steps(const Scene& scene, Random& random) {
   const Shape& shape = pick(scene.shapes, random);
   const std::string plural = shape_plural(shape.kind, 2);
   std::string steps;
@@ -117,7 +113,7 @@ Question ask_in_steps(const Scene& scene, Random& random) {
           steps + "So the answer is " + std::string(number_word(seen)) + "."};
 }
 
-Question compare_in_steps(const Scene& first, const Scene& second) {
+Turn compare_in_steps(const Scene& first, const Scene& second) {
   const auto a = static_cast<int64_t>(first.shapes.size());
   const auto b = static_cast<int64_t>(second.shapes.size());
   std::string answer = "Both have as many.";
@@ -134,8 +130,11 @@ void write_scene_instructions(const BuildContext& context) {
   InstructionFile questions("scenes");
   for (int64_t index = 0; index < kScenes; ++index) {
     Random random = context.random(fmt::format("scene question {}", index));
-    const Question question = ask_anything(make_scene(seed, index), random);
-    questions.add({scene_image(index)}, "<image>\n" + question.text, question.answer);
+    const Scene scene = make_scene(seed, index);
+    std::vector<Turn> turns;
+    for (int64_t i = 0; i < kQuestionsPerScene; ++i)
+      turns.push_back(ask_anything(scene, random));
+    questions.add_shuffled(scene_image(index), turns, random);
   }
   questions.write(context);
   InstructionFile steps("steps");
@@ -144,14 +143,14 @@ void write_scene_instructions(const BuildContext& context) {
     const int64_t index = random.below(kScenes);
     const Scene scene = make_scene(seed, index);
     if (i % 3 > 0) {
-      const Question question = ask_in_steps(scene, random);
-      steps.add({scene_image(index)}, "<image>\n" + question.text, question.answer);
+      const Turn turn = ask_in_steps(scene, random);
+      steps.add({scene_image(index)}, "<image>\n" + turn.question, turn.answer);
       continue;
     }
     const int64_t other = random.below(kScenes);
-    const Question question = compare_in_steps(scene, make_scene(seed, other));
-    steps.add({scene_image(index), scene_image(other)}, "<image>\n<image>\n" + question.text,
-              question.answer);
+    const Turn turn = compare_in_steps(scene, make_scene(seed, other));
+    steps.add({scene_image(index), scene_image(other)}, "<image>\n<image>\n" + turn.question,
+              turn.answer);
   }
   steps.write(context);
 }

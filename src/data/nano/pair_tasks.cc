@@ -48,12 +48,15 @@ void write_pairs(BuildContext& context, const std::string& set,
         }
       });
   std::vector<std::string> lines;
+  std::vector<std::string> plain;
   for (size_t i = 0; i < tasks.size(); ++i) {
     if (!broken[i].empty()) context.warn("left out " + broken[i]);
+    if (!drawn[i].empty()) plain.push_back(drawn[i].front().to_line());
     for (const Pair& pair : drawn[i])
       lines.push_back(pair.to_line());
   }
   context.write_lines("pairs/" + set + ".jsonl", lines);
+  if (plain.size() < lines.size()) context.write_lines("pairs/" + set + "-plain.jsonl", plain);
   context.say(fmt::format("{}: {} pictures of {} drawings", set, lines.size(), tasks.size()));
 }
 

@@ -20,7 +20,8 @@ struct PairTask {
 };
 
 /// Draws all tasks with the context's threads into images/SET/KEY-VARIANT.png and writes
-/// pairs/SET.jsonl in the tasks' order. Broken and blank drawings are left out with a warning.
+/// pairs/SET.jsonl in the tasks' order and, where drawings have several variants, the first ones
+/// alone into pairs/SET-plain.jsonl. Broken and blank drawings are left out with a warning.
 void write_pairs(BuildContext& context, const std::string& set, const std::vector<PairTask>& tasks);
 
 /// A file name without its ending as part of a key: lower case, other signs as "-".
