@@ -65,28 +65,6 @@ spec::VilaConfig tiny_config() {
   return config;
 }
 
-spec::VilaConfig nano_sized_config() {
-  spec::VilaConfig config = tiny_config();
-  config.llm = {.hidden_size = 320,
-                .intermediate_size = 864,
-                .num_hidden_layers = 6,
-                .num_attention_heads = 5,
-                .num_key_value_heads = 5,
-                .head_dim = 64,
-                .vocab_size = 4096,
-                .max_position_embeddings = 1024};
-  config.vision = spec::VisionConfig{.image_size = 64,
-                                     .patch_size = 16,
-                                     .hidden_size = 256,
-                                     .intermediate_size = 1024,
-                                     .num_hidden_layers = 7,
-                                     .num_attention_heads = 4};
-  config.mm_hidden_size = 256;
-  config.model_max_length = 1024;
-  config.image_processor.image_size = 96;
-  return config;
-}
-
 std::vector<formats::NamedTensor> random_parameters(const TinyOptions& options) {
   std::vector<formats::NamedTensor> tensors;
   uint64_t stream = 0;

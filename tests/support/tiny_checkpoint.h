@@ -25,10 +25,6 @@ spec::VilaConfig tiny_config();
 /// The same decoder alone: no tower, no projector.
 spec::VilaConfig tiny_language_config();
 
-/// The size of the model that ships: 64 x 64 pixels in patches of 16, tower 256 x 7, decoder 320 x
-/// 6, 4096 tokens.
-spec::VilaConfig nano_sized_config();
-
 /// Random tensors for every parameter of a config: norms around 1, the rest so scaled that
 /// activations stay near 1.
 std::vector<formats::NamedTensor> random_parameters(const TinyOptions& options);
