@@ -32,6 +32,7 @@ struct RmsNormGrad {
   float* grad_weight;
 };
 
+/// Rows [begin, end); `grad_x` is written, not added to.
 template <typename T>
 void rms_norm_grad(Rows rows, const RmsNormGrad<T>& args);
 
@@ -39,6 +40,7 @@ void rms_norm_grad(Rows rows, const RmsNormGrad<T>& args);
 template <typename T>
 void swiglu(Rows rows, const T* gate, const T* up, T* out);
 
+/// Gradients of swiglu by both inputs, written.
 template <typename T>
 struct SwigluGrad {
   const T* grad_out;
@@ -48,12 +50,14 @@ struct SwigluGrad {
   T* grad_up;
 };
 
+/// Rows [begin, end).
 template <typename T>
 void swiglu_grad(Rows rows, const SwigluGrad<T>& args);
 
-/// out = x * sigmoid(1.702 x), and its gradient.
+/// out = x * sigmoid(1.702 x).
 template <typename T>
 void quick_gelu(Rows rows, const T* x, T* out);
+/// grad_x = grad_out * d quick_gelu / dx.
 template <typename T>
 void quick_gelu_grad(Rows rows, const T* grad_out, const T* x, T* grad_x);
 
@@ -69,6 +73,7 @@ struct Rope {
   T* out;
 };
 
+/// Rows [begin, end), width = heads * head_dim.
 template <typename T>
 void rope(Rows rows, const Rope<T>& args);
 
@@ -79,6 +84,7 @@ struct Softmax {
   bool is_causal;
 };
 
+/// Rows [begin, end).
 template <typename T>
 void softmax(Rows rows, const Softmax& options, T* scores);
 /// Turns the gradient by the probabilities into that by the scores, in place.
@@ -86,8 +92,8 @@ template <typename T>
 void softmax_grad(Rows rows, const Softmax& options, const T* probabilities, T* grad);
 
 /// Copies heads apart: row `slot` of [samples, heads, length, head_dim] is row index[slot] of x
-/// [rows, heads * head_dim], zeros where the index is negative; and back, for the rows that are
-/// there. Samples [begin, end).
+/// [rows, heads * head_dim], zeros where the index is negative; and
+/// back, for the rows that are there.
 struct HeadLayout {
   int64_t length;
   int64_t heads;
@@ -95,8 +101,11 @@ struct HeadLayout {
   const int64_t* index;  // [samples * length]
 };
 
+/// From x [rows, heads * head_dim] to out [samples, heads, length, head_dim], for samples
+/// [begin, end).
 template <typename T>
 void split_heads(int64_t begin, int64_t end, const HeadLayout& layout, const T* x, T* out);
+/// The way back; rows that no sample names are left as they are.
 template <typename T>
 void merge_heads(int64_t begin, int64_t end, const HeadLayout& layout, const T* x, T* out);
 
@@ -113,9 +122,11 @@ struct LayerNorm {
   float* rstd;
 };
 
+/// Rows [begin, end).
 template <typename T>
 void layer_norm(Rows rows, const LayerNorm<T>& args);
 
+/// Gradients of layer_norm: by x written, by weight and bias added.
 template <typename T>
 struct LayerNormGrad {
   const T* grad_y;
@@ -128,6 +139,7 @@ struct LayerNormGrad {
   float* grad_bias;
 };
 
+/// Rows [begin, end).
 template <typename T>
 void layer_norm_grad(Rows rows, const LayerNormGrad<T>& args);
 
@@ -153,6 +165,7 @@ struct AdamW {
   float correction2;  // 1 - beta2^t
 };
 
+/// Elements [begin, end).
 void adamw(int64_t begin, int64_t end, const AdamW& args);
 
 }  // namespace vila::train::fused
