@@ -1,81 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "data/dataset.h"
-#include "text/tokenizer.h"
 #include "train/augment.h"
 #include "train/checkpoint_io.h"
-#include "train/collate.h"
-#include "train/layers.h"
+#include "train/contrast_model.h"
 #include "train/pair_sampler.h"
 #include "train/pictures.h"
 #include "train/row_cache.h"
 #include "train/task.h"
 #include "train/torch_compat.h"
-#include "train/torch_decoder.h"
-#include "train/torch_vision.h"
-#include "train/vision_init.h"
 
 namespace vila::train {
 namespace {
 
-constexpr const char* kTextPrefix = "text_model.";
-constexpr const char* kLabelVectors = "label_vectors.weight";
 constexpr int64_t kValidationBatch = 256;
-
-spec::DecoderConfig text_config(const Recipe& recipe, int64_t vocab_size) {
-  spec::DecoderConfig config;
-  config.hidden_size = recipe.contrastive.text_hidden_size;
-  config.num_hidden_layers = recipe.contrastive.text_layers;
-  config.num_attention_heads = recipe.contrastive.text_heads;
-  config.num_key_value_heads = recipe.contrastive.text_heads;
-  config.head_dim = config.hidden_size / config.num_attention_heads;
-  config.intermediate_size = 8 * config.hidden_size / 3;
-  config.vocab_size = vocab_size;
-  config.tie_word_embeddings = true;
-  return config;
-}
-
-/// The tower of `model` and, beside it, what only contrast needs: the text encoder (the decoder of
-/// spec::parameters() under another prefix), projections into one space and a temperature.
-/// @param labels  how many different labels the pairs have.
-std::vector<spec::Parameter> table(const Recipe& recipe, const spec::DecoderConfig& text,
-                                   int64_t labels) {
-  std::vector<spec::Parameter> rows;
-  for (const spec::Parameter& row : spec::parameters(recipe.model)) {
-    if (row.part == spec::Part::vision_tower) rows.push_back(row);
-  }
-  const int64_t width = recipe.contrastive.projection_dim;
-  const auto add = [&](const char* name, const Shape& shape, bool has_decay) {
-    rows.push_back({name, shape, spec::Part::vision_tower, has_decay, true});
-  };
-  const int64_t hidden = recipe.model.vision->hidden_size;
-  add("visual_projection.weight", Shape{width, hidden}, true);
-  if (recipe.contrastive.patch_weight > 0.0) {
-    const int64_t grid = recipe.model.vision->grid();
-    add("patch_layernorm.weight", Shape{hidden}, false);
-    add("patch_layernorm.bias", Shape{hidden}, false);
-    add("mean_projection.weight", Shape{width, hidden}, true);
-    add("flat_projection.weight", Shape{width, grid * grid * hidden}, true);
-  }
-  add("text_projection.weight", Shape{width, text.hidden_size}, true);
-  add("logit_scale", Shape{1}, false);
-  if (recipe.contrastive.label_vectors) add(kLabelVectors, Shape{labels + 1, width}, false);
-  spec::VilaConfig plain;
-  plain.llm = text;
-  for (spec::Parameter row : spec::parameters(plain)) {
-    row.name = kTextPrefix + row.name;
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
 
 std::vector<data::ImageSource> image_sources(const std::vector<PairSampler::Source>& a,
                                              const std::vector<PairSampler::Source>& b) {
@@ -109,37 +53,20 @@ at::Tensor multi_positive_loss(const at::Tensor& logits, const at::Tensor& posit
   return (per_row * has_any).sum() / has_any.sum().clamp_min(1.0);
 }
 
-/// Words, and the label of what they name.
-struct Text {
-  std::string words;
-  std::string label;
-};
-
-/// Vectors of pictures f32 [n, projection_dim] of length one, by the way they were read.
-using Views = std::vector<std::pair<std::string, at::Tensor>>;
-
 class ContrastiveTask : public Task {
  public:
-  ContrastiveTask(const Recipe& recipe, const LogSink& log)
-      : recipe_(recipe),
-        tokenizer_(text::load_tokenizer(recipe.tokenizer)),
-        text_config_(text_config(recipe, tokenizer_->vocab_size())) {
+  ContrastiveTask(const Recipe& recipe, const LogSink& log) : recipe_(recipe) {
     auto training = open_sources(recipe.data);
     validation_ = open_sources(recipe.validation);
     images_ = std::make_unique<ImageCache>(recipe.cache, image_sources(training, validation_),
                                            recipe.model.image_processor, log);
     sampler_ = std::make_unique<PairSampler>(
         std::move(training), recipe.contrastive.drawings_per_label, recipe.train.seed);
-    for (const std::string& label : sampler_->labels())
-      label_rows_.emplace(label, static_cast<int64_t>(label_rows_.size()) + 1);
-    parameters_.emplace(table(recipe, text_config_, static_cast<int64_t>(label_rows_.size())),
-                        recipe.train.seed, recipe.train.device);
-    structured_init(*parameters_, *recipe.model.vision, layers_at(0), recipe.train.seed);
-    spread_label_vectors();
-    load_parts(recipe.init, *parameters_);
+    model_ = std::make_unique<ContrastModel>(recipe, sampler_->labels(), layers_at(0));
+    layers_ = layers_at(0);
   }
 
-  ParameterSet& parameters() override { return *parameters_; }
+  ParameterSet& parameters() override { return model_->parameters(); }
 
   double batches_per_epoch() override {
     return static_cast<double>(sampler_->epoch_pairs()) /
@@ -150,14 +77,11 @@ class ContrastiveTask : public Task {
   std::map<std::string, double> validate() override;
 
   void save(const std::filesystem::path& folder) const override {
-    save_tower(folder, recipe_.model, *parameters_, recipe_.store_bf16);
+    save_tower(folder, recipe_.model, model_->parameters(), recipe_.store_bf16);
   }
 
  private:
-  void spread_label_vectors() const;
-  int64_t layers_at(int64_t batch) const;
-  Views image_vectors(const at::Tensor& pictures, int64_t layers) const;
-  at::Tensor text_vectors(const std::vector<Text>& texts) const;
+  int64_t layers_at(int64_t batch);
   at::Tensor pictures_of(const std::vector<const Pair*>& pairs) const;
   at::Tensor loss(const std::vector<const Pair*>& pairs, int64_t layers, Random& random) const;
   std::vector<double> naming_accuracy(const std::vector<Pair>& pairs,
@@ -165,29 +89,18 @@ class ContrastiveTask : public Task {
                                       const at::Tensor& name_vectors) const;
 
   Recipe recipe_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
-  spec::DecoderConfig text_config_;
-  std::optional<ParameterSet> parameters_;
-  std::map<std::string, int64_t> label_rows_;  // of label_vectors; row 0: no label
   std::vector<PairSampler::Source> validation_;
   std::unique_ptr<ImageCache> images_;
   std::unique_ptr<PairSampler> sampler_;
+  std::unique_ptr<ContrastModel> model_;
   int64_t layers_ = 0;  // of the last batch
 };
 
-/// Random directions: from the first step on each label is a target of its own.
-void ContrastiveTask::spread_label_vectors() const {
-  if (!recipe_.contrastive.label_vectors) return;
-  at::NoGradGuard no_grad;
-  constexpr double kTimesWordVectors = 25.0;  // a text encoder's first vectors all look alike
-  parameters_->at(kLabelVectors).mul_(kTimesWordVectors);
-}
-
 /// How many of the tower's layers are in use at batch number `batch`.
-int64_t ContrastiveTask::layers_at(int64_t batch) const {
+int64_t ContrastiveTask::layers_at(int64_t batch) {
   const LoopRecipe& loop = recipe_.train;
-  const auto all = static_cast<double>(loop.gradient_accumulation) *
-                   (loop.steps > 0 ? static_cast<double>(loop.steps) : 1.0);
+  const double all = loop.steps > 0 ? static_cast<double>(loop.steps * loop.gradient_accumulation)
+                                    : loop.epochs * batches_per_epoch();
   const int64_t most = recipe_.model.vision->num_hidden_layers;
   int64_t layers = most;
   for (const Growth& growth : recipe_.contrastive.growth) {
@@ -201,76 +114,6 @@ at::Tensor ContrastiveTask::pictures_of(const std::vector<const Pair*>& pairs) c
   for (const Pair* pair : pairs)
     rows.push_back(images_->index(pair->image));
   return load_pictures(*images_, rows, recipe_.train.device);
-}
-
-/// The class token of the last layer in use, as CLIP has it; and, of the layer before it that VILA
-/// reads, the patches' mean and all patches side by side. The last learns soonest, since it need
-/// not gather; it teaches the layers below what the other two then find.
-Views ContrastiveTask::image_vectors(const at::Tensor& pictures, int64_t layers) const {
-  const Precision precision = recipe_.train.precision;
-  const spec::VisionConfig& vision = *recipe_.model.vision;
-  const auto norm = [&](const at::Tensor& rows, const std::string& name) {
-    return layer_norm(rows, parameters_->at(name + "weight"), parameters_->at(name + "bias"),
-                      vision.layer_norm_eps, precision);
-  };
-  const auto project = [&](const at::Tensor& rows, const std::string& name) {
-    const at::Tensor out = linear(rows, parameters_->at(name), {}, precision).to(at::kFloat);
-    return out / out.norm(2, -1, true).clamp_min(1e-6);
-  };
-  const int64_t unused = vision.num_hidden_layers - recipe_.model.vision_layers_used();
-  const int64_t read = std::max<int64_t>(0, layers - unused);
-  const at::Tensor pixels = normalise_pictures(pictures, recipe_.model.image_processor);
-  const at::Tensor embedded = vision_embed(*parameters_, vision, pixels, precision);
-  const at::Tensor rows = vision_encode(*parameters_, vision, embedded, 0, read, precision);
-  const at::Tensor last = vision_encode(*parameters_, vision, rows, read, layers, precision);
-  const std::string post = fmt::format("{}post_layernorm.", spec::kVisionPrefix);
-  Views views = {{"class", project(norm(last.select(1, 0), post), "visual_projection.weight")}};
-  if (recipe_.contrastive.patch_weight > 0.0) {
-    const int64_t patches = rows.size(1) - 1;
-    const at::Tensor flat =
-        norm(rows.narrow(1, 1, patches).reshape({-1, vision.hidden_size}), "patch_layernorm.");
-    const at::Tensor patch = flat.view({-1, patches, vision.hidden_size});
-    views.emplace_back("mean", project(patch.mean(1), "mean_projection.weight"));
-    views.emplace_back("flat", project(patch.flatten(1), "flat_projection.weight"));
-  }
-  return views;
-}
-
-/// What the encoder makes of the words, plus the label's own vector.
-at::Tensor ContrastiveTask::text_vectors(const std::vector<Text>& texts) const {
-  const Precision precision = recipe_.train.precision;
-  const auto longest = static_cast<size_t>(recipe_.contrastive.text_max_length);
-  std::vector<EncodedSample> samples;
-  std::vector<int64_t> labels;
-  for (const Text& text : texts) {
-    const auto row = label_rows_.find(text.label);
-    labels.push_back(row == label_rows_.end() ? 0 : row->second);
-    auto ids = tokenizer_->encode(text.words);
-    if (ids.size() >= longest) ids.resize(longest - 1);
-    ids.push_back(tokenizer_->eos_id());
-    EncodedSample sample;
-    sample.ids.assign(ids.begin(), ids.end());
-    sample.labels = sample.ids;
-    samples.push_back(std::move(sample));
-  }
-  const PackedBatch batch = pack(samples);
-  std::vector<int64_t> ends;
-  for (size_t i = 1; i < batch.starts.size(); ++i)
-    ends.push_back(batch.starts[i] - 1);
-  const at::Device device(recipe_.train.device);
-  const DecoderRows rows(batch.starts, batch.positions, text_config_, recipe_.train.device);
-  const at::Tensor embedded =
-      embed_tokens(*parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
-  const at::Tensor hidden =
-      decoder_forward(*parameters_, kTextPrefix, text_config_, embedded, rows, precision);
-  const at::Tensor pooled = pick_rows(hidden, at::tensor(ends, at::kLong).to(device));
-  at::Tensor vectors =
-      linear(pooled, parameters_->at("text_projection.weight"), {}, precision).to(at::kFloat);
-  if (recipe_.contrastive.label_vectors) {
-    const at::Tensor rows_of_labels = at::tensor(labels, at::kLong).to(device);
-    vectors = vectors + at::embedding(parameters_->at(kLabelVectors), rows_of_labels);
-  }
-  return vectors / vectors.norm(2, -1, true).clamp_min(1e-6);
 }
 
 /// 1 where picture i, whose own text is the i-th, and text j mean the same: one concept, or the
@@ -305,13 +148,13 @@ at::Tensor ContrastiveTask::loss(const std::vector<const Pair*>& pairs, int64_t 
       texts.push_back({name, name});
   }
   const at::Tensor pictures = augment(pictures_of(pairs), recipe_.augment, random);
-  const at::Tensor text = text_vectors(texts);
-  const at::Tensor scale = parameters_->at("logit_scale").exp().clamp_max(recipe.max_logit_scale);
+  const at::Tensor text = model_->text_vectors(texts);
+  const at::Tensor scale = model_->scale();
   const at::Tensor positives = same_meaning(pairs, texts).to(text.device());
   const at::Tensor own = positives.narrow(1, 0, n);
   const at::Tensor others = own * (1.0 - at::eye(n, own.options()));
   at::Tensor total = at::zeros({}, text.options());
-  for (const auto& [name, image] : image_vectors(pictures, layers)) {
+  for (const auto& [name, image] : model_->image_vectors(pictures, layers)) {
     const double weight = name == "class" ? 1.0 : recipe.patch_weight;
     const at::Tensor logits = at::matmul(image, text.t()) * scale;
     const at::Tensor both = multi_positive_loss(logits, positives) +
@@ -344,12 +187,11 @@ std::vector<double> ContrastiveTask::naming_accuracy(const std::vector<Pair>& pa
                                                      const at::Tensor& name_vectors) const {
   std::vector<double> right;
   int64_t count = 0;
-  const int64_t layers = layers_ > 0 ? layers_ : layers_at(0);
   const auto stride =
       std::max<size_t>(1, pairs.size() / static_cast<size_t>(recipe_.train.validation_samples));
   std::vector<const Pair*> batch;
   const auto score = [&] {
-    const Views views = image_vectors(pictures_of(batch), layers);
+    const Views views = model_->image_vectors(pictures_of(batch), layers_);
     right.resize(views.size(), 0.0);
     for (size_t view = 0; view < views.size(); ++view) {
       const at::Tensor scores = at::matmul(views[view].second, name_vectors.t());
@@ -390,7 +232,7 @@ std::map<std::string, double> ContrastiveTask::validate() {
   for (const std::string& name : names) {
     texts.push_back({name, name});
     if (std::ssize(texts) < kValidationBatch && &name != &names.back()) continue;
-    blocks.push_back(text_vectors(texts));
+    blocks.push_back(model_->text_vectors(texts));
     texts.clear();
   }
   const at::Tensor vectors = at::cat(blocks);

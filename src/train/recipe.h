@@ -20,6 +20,7 @@ enum class Stage { tower, text, align, pretrain, sft };
 /// Number type of the matrix products. Parameters, norms, softmax and loss are f32 in both.
 enum class Precision { f32, bf16 };
 
+/// How the learning rate falls after the warm-up.
 enum class Schedule { cosine, linear, constant };
 
 /// One data set of a stage.
@@ -131,6 +132,7 @@ struct Recipe {
   bool freezes(const std::string& part) const;
 };
 
+/// "tower", "text", "align", "pretrain" or "sft".
 std::string stage_name(Stage stage);
 
 /// Reads a recipe: one stage, or with `stages: [file, …]` (relative to it) several in order. Each

@@ -43,7 +43,9 @@ class Task {
   virtual void save(const std::filesystem::path& folder) const = 0;
 };
 
+/// The tower stage. @throws Error of the data sets, the tokenizer or what the recipe starts from.
 std::unique_ptr<Task> make_contrastive_task(const Recipe& recipe, const LogSink& log);
+/// All other stages. @throws as above.
 std::unique_ptr<Task> make_language_task(const Recipe& recipe, const LogSink& log);
 
 }  // namespace vila::train
