@@ -33,6 +33,8 @@ constexpr Command kCommands[] = {
      add_bench},
     {"perplexity", "How well the model predicts a text",
      "vila perplexity -m nano --text book.txt --context 512", add_perplexity},
+    {"convert", "From one form of a model to another: folder, .vila, GGUF",
+     "vila convert nano nano.vila", add_convert},
     {"train", "Train from a recipe", "vila train recipes/nano/all.yaml --resume", add_train},
     {"data", "Build, check, count and preview data sets", "vila data check train.json", add_data},
 };

@@ -39,6 +39,7 @@ Action add_explain(CLI::App& app);
 Action add_verify(CLI::App& app);
 Action add_bench(CLI::App& app);
 Action add_perplexity(CLI::App& app);
+Action add_convert(CLI::App& app);
 Action add_train(CLI::App& app);
 Action add_data(CLI::App& app);
 

@@ -49,8 +49,15 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
   std::error_code ignored;
   const fs::path path(wanted);
   if (fs::is_directory(path, ignored)) return path;
-  if (path.extension() == ".safetensors" && is_checkpoint(path.parent_path())) {
+  const bool is_weights =
+      path.extension() == ".safetensors" || path.extension() == ".bin" || path.extension() == ".pt";
+  if (is_weights && is_checkpoint(path.parent_path())) {
     return path.parent_path();
+  }
+  if (fs::is_regular_file(path, ignored)) {
+    fail(ErrorCode::invalid_argument,
+         "model '{}': expected a folder, found a file; make a folder of it: vila convert {} FOLDER",
+         wanted, path.string());
   }
   std::string tried = "\n  " + path.string();
   if (is_plain_name(wanted)) {

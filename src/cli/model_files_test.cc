@@ -39,7 +39,8 @@ TEST_F(ModelFiles, TakesAFolderAsItIs) {
 TEST_F(ModelFiles, TakesAWeightFileForTheFolderAroundIt) {
   const fs::path model = make_checkpoint("mine");
 
-  EXPECT_EQ(resolve_model((model / "model.safetensors").string(), "/nowhere/vila"), model);
+  for (const char* file : {"model.safetensors", "pytorch_model.bin", "x-w4-g128-awq-v2.pt"})
+    EXPECT_EQ(resolve_model((model / file).string(), "/nowhere/vila"), model);
 }
 
 TEST_F(ModelFiles, FindsAShippedModelInTheRepositoryAroundTheBuild) {

@@ -19,6 +19,7 @@ enum class PieceType : int32_t {
   byte = 6,
 };
 
+/// One entry of the vocabulary. A value.
 struct SentencePiece {
   std::string text;
   float score = 0;

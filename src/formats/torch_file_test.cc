@@ -10,6 +10,7 @@
 #include "formats/weight_file.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "support/torch_program.h"
 #include "support/zip_builder.h"
 #include "tensor/compare.h"
 
@@ -21,35 +22,9 @@ using namespace std::string_literals;
 
 const fs::path kConformance = fs::path(VILA_SOURCE_DIR) / "../shared/conformance";
 
-std::string text(const std::string& value) {
-  return "X" + std::string(1, static_cast<char>(value.size())) + "\0\0\0"s + value;
-}
-
-/// A tuple of small numbers.
-std::string numbers(const std::vector<int>& values) {
-  std::string bytes = "(";
-  for (const int value : values)
-    bytes += "K"s + static_cast<char>(value);
-  return bytes + "t";
-}
-
-/// What pickles a tensor: its storage (type, key, elements) and its cut.
-struct TensorProgram {
-  std::string type = "FloatStorage";
-  std::string key = "0";
-  int numel = 6;
-  int offset = 0;
-  std::vector<int> shape = {2, 3};
-  std::vector<int> strides = {3, 1};
-
-  std::string bytes() const {
-    return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + type + "\n" +
-           text(key) + text("cpu") + "K" + static_cast<char>(numel) + "tQK" +
-           static_cast<char>(offset) + numbers(shape) + numbers(strides) +
-           "\x89"
-           "ccollections\nOrderedDict\n)RtR";
-  }
-};
+using TensorProgram = test::TorchTensorProgram;
+using test::pickled_numbers;
+using test::pickled_text;
 
 class TorchFileTest : public testing::Test {
  protected:
@@ -88,7 +63,7 @@ class TorchFileTest : public testing::Test {
 };
 
 TEST_F(TorchFileTest, ReadsADictOfTensorsOfBothZipFormsAndAnyFolderName) {
-  const std::string program = "}" + text("w") + TensorProgram{}.bytes() + "s";
+  const std::string program = "}" + pickled_text("w") + TensorProgram{}.bytes() + "s";
   for (const std::string folder : {"archive/", "pytorch_model-00001/", ""}) {
     for (const bool is_zip64 : {false, true}) {
       const TorchFile file = read(file_of(program, six_, folder, {.is_zip64 = is_zip64}));
@@ -103,12 +78,13 @@ TEST_F(TorchFileTest, ReadsADictOfTensorsOfBothZipFormsAndAnyFolderName) {
 TEST_F(TorchFileTest, ReadsParametersAndNestedContainersAndLeavesNumbersOut) {
   const std::string parameter =
       "ctorch._utils\n_rebuild_parameter\n(" + TensorProgram{}.bytes() + "\x88}tR";
-  const TorchFile file = read(file_of("}(" + text("scale") + "](" + text("norm") + parameter +
-                                          "\x86"
-                                          "K\x01"
-                                          "e" +
-                                          text("lr") + "K\x05u",
-                                      six_));
+  const TorchFile file =
+      read(file_of("}(" + pickled_text("scale") + "](" + pickled_text("norm") + parameter +
+                       "\x86"
+                       "K\x01"
+                       "e" +
+                       pickled_text("lr") + "K\x05u",
+                   six_));
   EXPECT_EQ(file.tensors.size(), 1U);
   EXPECT_TRUE(file.tensors.contains("scale.0.1"));
   EXPECT_EQ(file.texts.at("scale.0.0"), "norm");
@@ -148,15 +124,16 @@ TEST_F(TorchFileTest, RefusesHugeExtentsWithoutOverflow) {
   const std::string huge = "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"s;
   const std::string cut = "K" + std::string(1, '\0') + "(" + huge + huge + "t(" + huge + huge + "t";
   std::string program = TensorProgram{}.bytes();
-  const std::string plain = "K"s + '\0' + numbers({2, 3}) + numbers({3, 1});
+  const std::string plain = "K"s + '\0' + pickled_numbers({2, 3}) + pickled_numbers({3, 1});
   program.replace(program.find(plain), plain.size(), cut);
   expect_refused(file_of(program, six_), "inside the 6 elements");
 }
 
 TEST_F(TorchFileTest, RefusesOtherGlobalsAndByteOrders) {
-  expect_refused(file_of("cos\nsystem\n" + text("touch canary") + "\x85R", six_), "\"os.system\"");
+  expect_refused(file_of("cos\nsystem\n" + pickled_text("touch canary") + "\x85R", six_),
+                 "\"os.system\"");
   EXPECT_FALSE(fs::exists("canary")) << "the command of the pickle ran";
-  expect_refused(file_of("ctorch\nload\n" + text("x") + "\x85R", six_), "\"torch.load\"");
+  expect_refused(file_of("ctorch\nload\n" + pickled_text("x") + "\x85R", six_), "\"torch.load\"");
   expect_refused(file_of("ctorch\nFloatStorage\n", six_), "a global");
   expect_refused(TensorProgram{.type = "QInt8Storage"}, "torch.QInt8Storage");
   std::string big = file_of(TensorProgram{}.bytes(), six_, "a/", {.has_checksums = false});
@@ -207,7 +184,7 @@ TEST_F(TorchFileTest, SaysWhatToDoWithTheOlderForm) {
 }
 
 TEST_F(TorchFileTest, EveryFlippedByteAndEveryLengthIsAnErrorOrTheSameAnswer) {
-  const std::string whole = file_of("}" + text("w") + TensorProgram{}.bytes() + "s", six_);
+  const std::string whole = file_of("}" + pickled_text("w") + TensorProgram{}.bytes() + "s", six_);
   const Tensor expected = read(whole).tensors.at("w").to(DType::f32);
   for (size_t at = 0; at < whole.size(); ++at) {
     for (const int flip : {0x01, 0x80, 0xff}) {

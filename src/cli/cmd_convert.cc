@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/model_files.h"
+#include "cli/output.h"
+#include "formats/model_package.h"
+#include "formats/vila_file.h"
+
+namespace vila::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ConvertOptions {
+  std::string in;
+  std::string out;
+  std::string to;     // "": by the name of `out`
+  std::string dtype;  // "": as it is
+};
+
+std::string target_of(const ConvertOptions& options) {
+  if (!options.to.empty()) return options.to;
+  const fs::path extension = fs::path(options.out).extension();
+  if (extension == ".gguf") return "gguf";
+  return extension == ".vila" ? "vila" : "safetensors";
+}
+
+DType dtype_of_name(const std::string& name) {
+  if (name == "f16") return DType::f16;
+  return name == "bf16" ? DType::bf16 : DType::f32;
+}
+
+int convert(const ConvertOptions& options) {
+  std::error_code ignored;
+  const bool is_file = fs::is_regular_file(options.in, ignored);
+  formats::ModelPackage package =
+      formats::open_package(is_file ? fs::path(options.in) : resolve_model(options.in));
+  if (!options.dtype.empty()) formats::convert_package(package, dtype_of_name(options.dtype));
+  const std::string target = target_of(options);
+  if (target == "gguf") {
+    formats::write_gguf_package(options.out, package);
+  } else if (target == "vila") {
+    formats::write_vila(options.out, package);
+  } else {
+    formats::write_folder(options.out, package);
+  }
+  size_t tensors = 0;
+  for (const auto& [part, content] : package.parts)
+    tensors += content.size();
+  print_note(fmt::format("{}: {} tensors and {} files as {}", options.out, tensors,
+                         package.files.size(), target));
+  return 0;
+}
+
+}  // namespace
+
+Action add_convert(CLI::App& app) {
+  auto options = std::make_shared<ConvertOptions>();
+  app.add_option(
+         "in", options->in,
+         "A checkpoint folder, the name of a model, or a .vila, .gguf, .safetensors, .bin or "
+         ".pt file")
+      ->required();
+  app.add_option("out", options->out, "A folder, or a .vila or .gguf file; appears when complete")
+      ->required();
+  app.add_option("--to", options->to, "Instead of what the name of OUT says")
+      ->check(CLI::IsMember({"safetensors", "gguf", "vila"}));
+  app.add_option("--dtype", options->dtype, "Convert all float tensors")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  return [options] { return convert(*options); };
+}
+
+}  // namespace vila::cli

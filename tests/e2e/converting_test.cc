@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "e2e/fixture.h"
+
+namespace vila::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Convert : public Program {
+ protected:
+  ProcessResult convert(const fs::path& in, const fs::path& out) {
+    return vila({"convert", in.string(), out.string()});
+  }
+
+  /// Names that stand in the folder of the outputs.
+  std::vector<std::string> outputs() const {
+    std::vector<std::string> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(out_.path()))
+      names.push_back(entry.path().filename().string());
+    return names;
+  }
+
+  TemporaryFolder out_;
+};
+
+TEST_F(Convert, OneFileAndBackAnswersAsTheFolderDoes) {
+  const fs::path one_file = out_ / "m.vila";
+  const fs::path folder = out_ / "m";
+  ASSERT_EQ(convert(model(), one_file).exit_code, 0);
+  const ProcessResult back = convert(one_file, folder);
+  ASSERT_EQ(back.exit_code, 0) << back.error;
+  const auto answer = [&](const fs::path& path) {
+    return json_of(vila({"run", "-m", path.string(), "--json", "--max-tokens", "8", "--image",
+                         file("a.png"), "What?"}))["token_ids"];
+  };
+  EXPECT_EQ(answer(model()), answer(folder));
+}
+
+TEST_F(Convert, LeavesNothingThatLooksCompleteWhenItIsKilled) {
+  for (const std::string name : {"m.vila", "m"}) {
+    // The system ends the program when it has written 8 blocks of a file.
+    const std::string command = "ulimit -f 8; exec " VILA_BINARY " convert " + model().string() +
+                                " " + (out_ / name).string();
+    EXPECT_NE(run_process({"/bin/sh", "-c", command}).exit_code, 0);
+    for (const std::string& left : outputs())
+      EXPECT_NE(left.find(".tmp"), std::string::npos) << left;
+    EXPECT_FALSE(fs::exists(out_ / name));
+  }
+}
+
+TEST_F(Convert, SaysWhatItCannotDo) {
+  const ProcessResult sees = convert(model(), out_ / "m.gguf");
+  EXPECT_EQ(sees.exit_code, 4);
+  EXPECT_NE(sees.error.find("language model"), std::string::npos) << sees.error;
+  const ProcessResult occupied = convert(model(), out_.path());
+  EXPECT_EQ(occupied.exit_code, 2);
+  const ProcessResult absent = convert(out_ / "absent.vila", out_ / "m");
+  EXPECT_EQ(absent.exit_code, 4);
+  EXPECT_TRUE(outputs().empty());
+}
+
+TEST_F(Convert, IsNamedWhereAModelMustBeAFolder) {
+  ASSERT_EQ(convert(model(), out_ / "m.vila").exit_code, 0);
+  const ProcessResult result = vila({"run", "-m", (out_ / "m.vila").string(), "What?"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.error.find("vila convert"), std::string::npos) << result.error;
+}
+
+}  // namespace
+}  // namespace vila::test
