@@ -30,6 +30,8 @@ CONFINED = {
     "openssl/*": ["src/cli/*", "src/data/*", "tests/support/*"],
     "sentencepiece*": ["src/text/sentencepiece.cc", "src/data/nano/tokenizer_training.cc",
                        "tests/support/*"],
+    "pcre2.h": ["src/text/text_splitter.cc"],
+    "glib.h": ["src/text/text_splitter.cc"],
     "nlohmann/json.hpp": ["*.cc"],
     "nlohmann/json_fwd.hpp": ["*"],
     "CLI/*": ["src/cli/*", "src/train/main.cc"],

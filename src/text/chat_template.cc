@@ -4,159 +4,19 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/chat_template_table.h"
 
 namespace vila::text {
 namespace {
 
-constexpr const char* kUserSystem =
-    "A chat between a curious user and an artificial intelligence assistant. The "
-    "assistant gives helpful, detailed, and polite answers to the user's questions.";
-constexpr const char* kHumanSystem =
-    "A chat between a curious human and an artificial intelligence assistant. The "
-    "assistant gives helpful, detailed, and polite answers to the human's questions.";
-constexpr const char* kTagSystem =
-    "A chat between a curious user and an artificial intelligence assistant. The "
-    "assistant is able to understand the visual content that the user provides, and "
-    "assist the user with a variety of tasks using natural language.The visual "
-    "content will be provided with the following format: <Image>visual "
-    "content</Image>.";
-constexpr const char* kSafetySystem =
-    "You are a helpful, respectful and honest assistant. Always answer as helpfully "
-    "as possible, while being safe.  Your answers should not include any harmful, "
-    "unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure "
-    "that your responses are socially unbiased and positive in nature.\n"
-    "\n"
-    "If a question does not make any sense, or is not factually coherent, explain "
-    "why instead of answering something not correct. If you don't know the answer to "
-    "a question, please don't share false information.";
-constexpr const char* kVisionSystem =
-    "You are a helpful language and vision assistant. You are able to understand the "
-    "visual content that the user provides, and assist the user with a variety of "
-    "tasks using natural language.";
-constexpr const char* kMptSystem =
-    "<|im_start|>system\n"
-    "A conversation between a user and an LLM-based AI assistant. The assistant "
-    "gives helpful and honest answers.";
-
-constexpr const char* kExampleQuestion =
-    "What are the key differences between renewable and non-renewable energy sources?";
-constexpr const char* kExampleAnswer =
-    "Renewable energy sources are those that can be replenished naturally in a "
-    "relatively short amount of time, such as solar, wind, hydro, geothermal, and "
-    "biomass. Non-renewable energy sources, on the other hand, are finite and will "
-    "eventually be depleted, such as coal, oil, and natural gas. Here are some key "
-    "differences between renewable and non-renewable energy sources:\n"
-    "1. Availability: Renewable energy sources are virtually inexhaustible, while "
-    "non-renewable energy sources are finite and will eventually run out.\n"
-    "2. Environmental impact: Renewable energy sources have a much lower "
-    "environmental impact than non-renewable sources, which can lead to air and "
-    "water pollution, greenhouse gas emissions, and other negative effects.\n"
-    "3. Cost: Renewable energy sources can be more expensive to initially set up, "
-    "but they typically have lower operational costs than non-renewable sources.\n"
-    "4. Reliability: Renewable energy sources are often more reliable and can be "
-    "used in more remote locations than non-renewable sources.\n"
-    "5. Flexibility: Renewable energy sources are often more flexible and can be "
-    "adapted to different situations and needs, while non-renewable sources are more "
-    "rigid and inflexible.\n"
-    "6. Sustainability: Renewable energy sources are more sustainable over the long "
-    "term, while non-renewable sources are not, and their depletion can lead to "
-    "economic and social instability.\n";
-
 using Style = ChatTemplate::Style;
 
-constexpr ChatTemplate kTemplates[] = {
-    {.name = "vicuna_v1",
-     .alias = "v1",
-     .system = kUserSystem,
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::two,
-     .separator = " ",
-     .separator2 = "</s>"},
-    {.name = "vicuna_v1_nosys",
-     .system = "",
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::two,
-     .separator = " ",
-     .separator2 = "</s>"},
-    {.name = "llava_v1",
-     .system = kHumanSystem,
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::two,
-     .separator = " ",
-     .separator2 = "</s>"},
-    {.name = "v1_mmtag",
-     .system = kTagSystem,
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::two,
-     .separator = " ",
-     .separator2 = "</s>",
-     .tags_picture = true},
-    {.name = "default",
-     .alias = "v0",
-     .system = kHumanSystem,
-     .user = "Human",
-     .assistant = "Assistant",
-     .style = Style::single,
-     .separator = "###",
-     .example_question = kExampleQuestion,
-     .example_answer = kExampleAnswer},
-    {.name = "llava_v0",
-     .system = kHumanSystem,
-     .user = "Human",
-     .assistant = "Assistant",
-     .style = Style::single,
-     .separator = "###"},
-    {.name = "v0_mmtag",
-     .system = kTagSystem,
-     .user = "Human",
-     .assistant = "Assistant",
-     .style = Style::single,
-     .separator = "###",
-     .tags_picture = true},
-    {.name = "plain",
-     .alias = "v0_plain",
-     .system = "",
-     .user = "",
-     .assistant = "",
-     .style = Style::plain,
-     .separator = "\n"},
-    {.name = "llama_2",
-     .system = kSafetySystem,
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::llama_2,
-     .separator = "<s>",
-     .separator2 = "</s>"},
-    {.name = "llava_llama_2",
-     .system = kVisionSystem,
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::llama_2,
-     .separator = "<s>",
-     .separator2 = "</s>"},
-    {.name = "mistral",
-     .system = "",
-     .user = "USER",
-     .assistant = "ASSISTANT",
-     .style = Style::mistral,
-     .separator = "",
-     .separator2 = "</s>"},
-    {.name = "mpt",
-     .system = kMptSystem,
-     .user = "<|im_start|>user\n",
-     .assistant = "<|im_start|>assistant\n",
-     .style = Style::mpt,
-     .separator = "<|im_end|>"},
-};
-
-/// A turn of either side; an empty text is an answer that is still to come.
+/// A turn of either side; an empty text is an answer that is still to come, of style jinja only
+/// where it is marked so.
 struct Turn {
   bool is_user = true;
   std::string_view text;
+  bool is_open = false;
 };
 
 std::string_view role_of(const ChatTemplate& row, const Turn& turn) {
@@ -189,6 +49,41 @@ std::string render_mpt(const ChatTemplate& row, std::string_view system,
   for (const Turn& turn : turns) {
     text += role_of(row, turn);
     if (!turn.text.empty()) text += fmt::format("{}{}", turn.text, row.separator);
+  }
+  return text;
+}
+
+std::string render_llama_3(const ChatTemplate& row, std::string_view system,
+                           std::span<const Turn> turns) {
+  std::string text = fmt::format("{}{}", system, row.separator);
+  for (size_t i = 0; i < turns.size(); ++i) {
+    text += role_of(row, turns[i]);
+    const char* end = i + 1 == turns.size() ? row.separator2 : row.separator;
+    if (!turns[i].text.empty()) text += fmt::format("{}{}", turns[i].text, end);
+  }
+  return text;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kWhite = " \t\n\v\f\r";
+  const size_t begin = text.find_first_not_of(kWhite);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
+}
+
+/// @param system  the whole system turn, empty for none.
+std::string render_jinja(const ChatTemplate& row, std::string_view system,
+                         std::span<const Turn> turns) {
+  const TemplateMarks& marks = row.marks;
+  std::string text = fmt::format("{}{}", marks.begin, system);
+  for (const Turn& turn : turns) {
+    if (turn.is_open) {
+      text += marks.open;
+      continue;
+    }
+    text += role_of(row, turn);
+    text += marks.trims ? trimmed(turn.text) : turn.text;
+    text += turn.is_user ? marks.user_end : marks.assistant_end;
   }
   return text;
 }
@@ -254,6 +149,10 @@ std::string render_turns(const ChatTemplate& row, std::string_view system,
       return render_llama_2(row, system, turns);
     case Style::mistral:
       return render_mistral(row, system, turns);
+    case Style::llama_3:
+      return render_llama_3(row, system, turns);
+    case Style::jinja:
+      return render_jinja(row, system, turns);
   }
   VILA_CHECK(false, "template {} has no style", row.name);
   return {};
@@ -277,6 +176,13 @@ std::vector<Turn> to_turns(const ChatTemplate& row, std::span<const Message> mes
   return turns;
 }
 
+/// The system turn of style jinja: the row's text where the caller gives none.
+std::string jinja_system(const ChatTemplate& row, const std::optional<std::string>& system) {
+  const std::string text = system.value_or(row.system);
+  if (text.empty() && !system) return {};
+  return fmt::format("{}{}{}", row.marks.system_begin, text, row.marks.system_end);
+}
+
 /// The reference takes `separator` for all styles but `two`. For mistral that is the empty string,
 /// which stops at once; the end of an answer is meant.
 std::string stop_string(const ChatTemplate& row) {
@@ -286,28 +192,33 @@ std::string stop_string(const ChatTemplate& row) {
 
 std::string without_pictures(std::string_view text) {
   constexpr std::string_view kPicture = "<image>";
-  constexpr std::string_view kWhite = " \t\n\v\f\r";
   std::string rest(text);
   for (size_t at; (at = rest.find(kPicture)) != std::string::npos;)
     rest.erase(at, kPicture.size());
-  const size_t begin = rest.find_first_not_of(kWhite);
-  if (begin == std::string::npos) return {};
-  return rest.substr(begin, rest.find_last_not_of(kWhite) - begin + 1);
+  return std::string(trimmed(rest));
 }
 
 }  // namespace
 
 const ChatTemplate& find_chat_template(std::string_view name) {
-  for (const ChatTemplate& row : kTemplates) {
+  for (const ChatTemplate& row : chat_template_table()) {
     if (name == row.name || (row.alias != nullptr && name == row.alias)) return row;
   }
   fail(ErrorCode::invalid_argument, "template: expected one of {}, found \"{}\"",
        fmt::join(chat_template_names(), ", "), name);
 }
 
+const ChatTemplate& recognise_chat_template(std::string_view jinja) {
+  if (const char* name = jinja_template_name(jinja)) return find_chat_template(name);
+  fail(ErrorCode::invalid_model,
+       "chat_template: expected one of a known form, found \"{}…\"; name the template with "
+       "--chat-template, one of {}",
+       jinja.substr(0, 80), fmt::join(chat_template_names(), ", "));
+}
+
 std::vector<std::string> chat_template_names() {
   std::vector<std::string> names;
-  for (const ChatTemplate& row : kTemplates) {
+  for (const ChatTemplate& row : chat_template_table()) {
     names.emplace_back(row.name);
     if (row.alias != nullptr) names.emplace_back(row.alias);
   }
@@ -318,8 +229,15 @@ RenderedPrompt render_chat(const ChatTemplate& chat_template, std::span<const Me
                            const std::optional<std::string>& system, bool add_generation_prompt) {
   std::vector<Turn> turns = to_turns(chat_template, messages);
   const bool is_answered = messages.size() % 2 == 0;
-  if (add_generation_prompt && !is_answered) turns.push_back({false, {}});
+  const bool is_jinja = chat_template.style == Style::jinja;
+  const bool is_opened =
+      chat_template.marks.opens_always || (add_generation_prompt && (is_jinja || !is_answered));
+  if (is_opened) turns.push_back({false, {}, true});
   const std::string_view used_system = system ? std::string_view(*system) : chat_template.system;
+  if (is_jinja) {
+    const std::string header = jinja_system(chat_template, system);
+    return {render_turns(chat_template, header, turns), {stop_string(chat_template)}};
+  }
   return {render_turns(chat_template, used_system, turns), {stop_string(chat_template)}};
 }
 

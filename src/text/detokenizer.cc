@@ -12,24 +12,6 @@ namespace {
 constexpr size_t kWindow = 32;
 constexpr size_t kContext = 8;
 
-/// U+FFFD for every byte that is part of no character, as SentencePiece decodes byte pieces.
-std::string replace_bad_bytes(std::string_view bytes) {
-  std::string text;
-  while (!bytes.empty()) {
-    size_t length = 1;
-    while (length < 4 && length < bytes.size() && !is_valid_utf8(bytes.substr(0, length)))
-      ++length;
-    if (is_valid_utf8(bytes.substr(0, length))) {
-      text += bytes.substr(0, length);
-    } else {
-      length = 1;
-      append_utf8(text, U'\uFFFD');
-    }
-    bytes.remove_prefix(length);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string Detokenizer::push(TokenId id) {
@@ -40,13 +22,13 @@ std::string Detokenizer::push(TokenId id) {
   window_bytes_ = text.size();
   if (window_.size() >= kWindow) shorten_window();
   const size_t complete = complete_utf8_prefix(held_);
-  std::string certain = replace_bad_bytes(std::string_view(held_).substr(0, complete));
+  std::string certain = tokenizer_.replace_malformed(std::string_view(held_).substr(0, complete));
   held_.erase(0, complete);
   return certain;
 }
 
 std::string Detokenizer::finish() {
-  std::string rest = replace_bad_bytes(held_);
+  std::string rest = tokenizer_.replace_malformed(held_);
   held_.clear();
   window_.clear();
   window_bytes_ = 0;

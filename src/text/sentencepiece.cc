@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 namespace vila::text {
 namespace {
@@ -30,6 +31,24 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   return result.append(text.substr(begin));
 }
 
+/// U+FFFD for every byte that is part of no character, as SentencePiece decodes byte pieces.
+std::string replace_bad_bytes(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    size_t length = 1;
+    while (length < 4 && length < bytes.size() && !is_valid_utf8(bytes.substr(0, length)))
+      ++length;
+    if (is_valid_utf8(bytes.substr(0, length))) {
+      text += bytes.substr(0, length);
+    } else {
+      length = 1;
+      append_utf8(text, U'\uFFFD');
+    }
+    bytes.remove_prefix(length);
+  }
+  return text;
+}
+
 class LlamaTokenizer final : public Tokenizer {
  public:
   LlamaTokenizer(const std::filesystem::path& file, const LlamaTokenizerOptions& options)
@@ -42,6 +61,9 @@ class LlamaTokenizer final : public Tokenizer {
     eos_ = id_of(options.eos);
     unk_ = processor_.unk_id();
     pad_ = id_of(options.pad);
+    named_ = {bos_, eos_, unk_, pad_};
+    for (const std::string& name : options.additional)
+      named_.push_back(id_of(name));
     unk_text_ = options.unk;
     unk_text_length_ = encode_plain(unk_text_).size();
     strips_first_blank_ = find_strips_first_blank();
@@ -59,9 +81,18 @@ class LlamaTokenizer final : public Tokenizer {
 
   std::string decode(std::span<const TokenId> ids, bool skip_special) const override;
 
+  std::string replace_malformed(std::string_view bytes) const override {
+    return replace_bad_bytes(bytes);
+  }
+
   std::string piece(TokenId id) const override {
     if (const AddedToken* token = added_.find(id)) return token->content;
     return is_in_model(id) ? processor_.IdToPiece(id) : std::string();
+  }
+
+  TokenId token_id(std::string_view content) const override {
+    const AddedToken* token = added_.find(content);
+    return token == nullptr ? -1 : token->id;
   }
 
   int64_t vocab_size() const override { return std::max(model_size_, added_.end_id()); }
@@ -121,6 +152,10 @@ class LlamaTokenizer final : public Tokenizer {
     return token == nullptr ? -1 : token->id;
   }
 
+  /// Whether a token has a name in the config (transformers' all_special_tokens); merely being
+  /// marked special does not make it one.
+  bool is_named(TokenId id) const { return std::ranges::find(named_, id) != named_.end(); }
+
   std::vector<TokenId> encode_plain(std::string_view text) const {
     std::vector<int> ids;
     const auto status = processor_.Encode(text, &ids);
@@ -156,12 +191,12 @@ class LlamaTokenizer final : public Tokenizer {
   }
 
   /// LlamaTokenizer.tokenize with legacy=False: one blank in front, dropped again when it would
-  /// stand alone before a special token.
+  /// stand alone before a named special token.
   std::vector<TokenId> encode_with_prefix(std::string_view text, bool parse_special) const {
     std::string prefixed = adds_prefix_blank_ ? std::string(kBlank) : std::string();
     prefixed += replace_all(text, kBlank, " ");
     std::vector<TokenId> ids = encode_split(prefixed, parse_special);
-    if (ids.size() > 1 && is_special(ids[1]) && piece(ids[0]) == kBlank) ids.erase(ids.begin());
+    if (ids.size() > 1 && is_named(ids[1]) && piece(ids[0]) == kBlank) ids.erase(ids.begin());
     return ids;
   }
 
@@ -192,6 +227,7 @@ class LlamaTokenizer final : public Tokenizer {
   TokenId eos_ = -1;
   TokenId unk_ = -1;
   TokenId pad_ = -1;
+  std::vector<TokenId> named_;
   std::string unk_text_;
   size_t unk_text_length_ = 0;
 };

@@ -20,6 +20,7 @@ struct LlamaTokenizerOptions {
   std::string eos = "</s>";
   std::string unk = "<unk>";
   std::string pad = "<unk>";
+  std::vector<std::string> additional;  // further named special tokens
   std::vector<AddedToken> added;
 };
 

@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/byte_bpe.h"
+#include "text/chat_template.h"
 #include "text/sentencepiece.h"
 
 namespace vila::text {
@@ -55,11 +57,22 @@ void read_token(const Json& object, const char* key, const fs::path& file, std::
   token = token_content(*found, key, file);
 }
 
-void read_named_tokens(const Json& object, const fs::path& file, LlamaTokenizerOptions& options) {
+template <typename Options>
+void read_named_tokens(const Json& object, const fs::path& file, Options& options) {
   read_token(object, "bos_token", file, options.bos);
   read_token(object, "eos_token", file, options.eos);
   read_token(object, "unk_token", file, options.unk);
   read_token(object, "pad_token", file, options.pad);
+}
+
+/// "additional_special_tokens": ["<|im_start|>", …].
+void read_additional(const Json& object, const fs::path& file, LlamaTokenizerOptions& options) {
+  const char* key = "additional_special_tokens";
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return;
+  if (!found->is_array()) fail_file(file, key, "a list", *found);
+  for (const Json& token : *found)
+    options.additional.push_back(token_content(token, key, file));
 }
 
 TokenId parse_id(const std::string& digits, const fs::path& file) {
@@ -74,14 +87,14 @@ TokenId parse_id(const std::string& digits, const fs::path& file) {
 }
 
 /// "added_tokens_decoder": {"32000": {"content": "<pad>", "special": true}}.
-void read_added_tokens(const Json& object, const fs::path& file, LlamaTokenizerOptions& options) {
+void read_added_tokens(const Json& object, const fs::path& file, std::vector<AddedToken>& added) {
   const auto found = object.find("added_tokens_decoder");
   if (found == object.end() || found->is_null()) return;
   if (!found->is_object()) fail_file(file, "added_tokens_decoder", "an object", *found);
   for (const auto& [digits, value] : found->items()) {
     const std::string content = token_content(value, digits, file);
     const bool is_special = value.is_object() && read_flag(value, "special", false, file);
-    options.added.push_back({content, parse_id(digits, file), is_special});
+    added.push_back({content, parse_id(digits, file), is_special});
   }
 }
 
@@ -100,30 +113,61 @@ void read_tokenizer_config(const Json& object, const fs::path& file,
   options.adds_prefix_blank =
       read_flag(object, "add_prefix_space", options.adds_prefix_blank, file);
   read_named_tokens(object, file, options);
-  read_added_tokens(object, file, options);
+  read_additional(object, file, options);
+  read_added_tokens(object, file, options.added);
 }
 
 LlamaTokenizerOptions read_options(const fs::path& folder) {
   LlamaTokenizerOptions options;
   const fs::path map = folder / "special_tokens_map.json";
-  read_named_tokens(read_optional_object(map), map, options);
+  const Json names = read_optional_object(map);
+  read_named_tokens(names, map, options);
+  read_additional(names, map, options);
   const fs::path config = folder / "tokenizer_config.json";
   read_tokenizer_config(read_optional_object(config), config, options);
   return options;
 }
 
+ByteBpeOptions read_byte_bpe_options(const fs::path& folder) {
+  ByteBpeOptions options;
+  const fs::path map = folder / "special_tokens_map.json";
+  read_named_tokens(read_optional_object(map), map, options);
+  const fs::path config = folder / "tokenizer_config.json";
+  const Json object = read_optional_object(config);
+  read_named_tokens(object, config, options);
+  read_added_tokens(object, config, options.added);
+  return options;
+}
+
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder_or_file) {
-  if (!fs::is_directory(folder_or_file)) return load_sentencepiece(folder_or_file, {});
-  const fs::path model = folder_or_file / "tokenizer.model";
-  if (!fs::exists(model)) {
-    fail(ErrorCode::not_found,
-         "{}: expected a SentencePiece tokenizer.model, found none; copy the checkpoint's "
-         "tokenizer.model there",
-         folder_or_file.string());
+std::string read_chat_template(const fs::path& folder) {
+  for (const char* place : {"", "llm", "model", "model/llm"}) {
+    const fs::path file = folder / place / "tokenizer_config.json";
+    if (!fs::exists(file)) continue;
+    const Json object = read_optional_object(file);
+    const auto found = object.find("chat_template");
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
   }
-  return load_sentencepiece(model, read_options(folder_or_file));
+  return {};
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder_or_file) {
+  if (!fs::is_directory(folder_or_file)) {
+    if (folder_or_file.extension() == ".json") return load_byte_bpe(folder_or_file, {});
+    return load_sentencepiece(folder_or_file, {});
+  }
+  for (const char* place : {"", "llm", "model", "model/llm"}) {
+    const fs::path folder = folder_or_file / place;
+    const fs::path model = folder / "tokenizer.model";
+    if (fs::exists(model)) return load_sentencepiece(model, read_options(folder));
+    const fs::path json = folder / "tokenizer.json";
+    if (fs::exists(json)) return load_byte_bpe(json, read_byte_bpe_options(folder));
+  }
+  fail(ErrorCode::not_found,
+       "{}: expected a tokenizer.model (SentencePiece) or tokenizer.json, found neither; copy the "
+       "checkpoint's there",
+       folder_or_file.string());
 }
 
 }  // namespace vila::text
