@@ -57,8 +57,13 @@ ProcessorConfig::Mode parse_aspect_ratio(const std::string& name) {
   if (name == "pad") return ProcessorConfig::Mode::pad;
   if (name == "resize") return ProcessorConfig::Mode::resize;
   if (name.empty() || name == "none" || name == "square") return ProcessorConfig::Mode::crop;
+  if (name == "dynamic") return ProcessorConfig::Mode::dynamic;
+  if (name == "dynamic_s2") return ProcessorConfig::Mode::dynamic_s2;
   fail(ErrorCode::invalid_config,
-       "image_aspect_ratio: expected \"pad\", \"resize\", \"square\" or none, found \"{}\"", name);
+       "image_aspect_ratio: expected \"pad\", \"resize\", \"square\", \"dynamic\", \"dynamic_s2\" "
+       "or "
+       "none, found \"{}\"",
+       name);
 }
 
 Image process_geometry(const Image& image, const ProcessorConfig& config) {
@@ -67,8 +72,11 @@ Image process_geometry(const Image& image, const ProcessorConfig& config) {
     case ProcessorConfig::Mode::pad:
       return pad_and_resize(image, config);
     case ProcessorConfig::Mode::crop:
-      return resize_and_crop(image, config);
+      if (config.crops) return resize_and_crop(image, config);
+      break;
     case ProcessorConfig::Mode::resize:
+    case ProcessorConfig::Mode::dynamic:
+    case ProcessorConfig::Mode::dynamic_s2:
       break;
   }
   return resize(image, config.image_size, config.image_size);

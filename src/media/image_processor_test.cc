@@ -25,12 +25,14 @@ TEST(ImageProcessor, KnowsTheAspectRatioNames) {
   EXPECT_EQ(parse_aspect_ratio("resize"), Mode::resize);
   EXPECT_EQ(parse_aspect_ratio("square"), Mode::crop);
   EXPECT_EQ(parse_aspect_ratio(""), Mode::crop);
+  EXPECT_EQ(parse_aspect_ratio("dynamic"), Mode::dynamic);
+  EXPECT_EQ(parse_aspect_ratio("dynamic_s2"), Mode::dynamic_s2);
   try {
-    parse_aspect_ratio("dynamic");
+    parse_aspect_ratio("round");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_config);
-    EXPECT_NE(error.message().find("dynamic"), std::string::npos);
+    EXPECT_NE(error.message().find("found \"round\""), std::string::npos);
   }
 }
 

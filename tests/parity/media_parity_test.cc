@@ -2,8 +2,12 @@
 // Against the reference's own results (Pillow 10.2.0, transformers 4.46.3, libjpeg-turbo 3.0.1):
 // ../shared/conformance/preprocess/README.md says how they were made.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -14,6 +18,7 @@
 #include "media/decode.h"
 #include "media/image_processor.h"
 #include "media/resize.h"
+#include "media/tiling.h"
 #include "support/sha256.h"
 #include "support/xz_lines.h"
 #include "tensor/compare.h"
@@ -71,36 +76,72 @@ TEST_F(MediaParity, DecodesEveryPictureToTheBytesOfPillow) {
   EXPECT_EQ(refused, 2);
 }
 
+constexpr std::array<float, 3> kHalf = {0.5F, 0.5F, 0.5F};
+
+ProcessorConfig siglip(int64_t size, ProcessorConfig::Mode mode) {
+  return {.image_size = size, .mean = kHalf, .std = kHalf, .mode = mode, .crops = false};
+}
+
+/// Every mode of the goldens.
+std::map<std::string, ProcessorConfig> all_modes() {
+  using Mode = ProcessorConfig::Mode;
+  std::map<std::string, ProcessorConfig> modes = {
+      {"pad-clip336", {.mode = Mode::pad}},
+      {"crop-clip336", {.mode = Mode::crop}},
+      {"resize-clip336", {.mode = Mode::resize}},
+      {"pad-siglip384", siglip(384, Mode::pad)},
+      {"resize-siglip384", siglip(384, Mode::resize)},
+      {"resize-siglip448", siglip(448, Mode::resize)},
+      {"resize-siglip768", siglip(768, Mode::resize)},
+      {"resize-intern448",
+       {.image_size = 448,
+        .mean = {0.485F, 0.456F, 0.406F},
+        .std = {0.229F, 0.224F, 0.225F},
+        .mode = Mode::resize}},
+      {"dynamic-siglip448", siglip(448, Mode::dynamic)},
+      {"dynamic6-siglip448", siglip(448, Mode::dynamic)},
+      {"dynamic_s2-siglip448", siglip(448, Mode::dynamic_s2)}};
+  modes.at("dynamic6-siglip448").max_tiles = 6;
+  modes.at("dynamic_s2-siglip448").sides = {448, 896, 1344};
+  return modes;
+}
+
+void expect_tiles(const TiledPicture& picture, const ProcessorConfig& config,
+                  const Json& expected) {
+  std::vector<uint8_t> bytes;
+  for (const Image& tile : picture.tiles)
+    bytes.insert(bytes.end(), tile.pixels.begin(), tile.pixels.end());
+  EXPECT_EQ(test::sha256_hex(std::as_bytes(std::span(bytes))),
+            expected.at("u8_sha256").get<std::string>());
+  const Tensor pixels = normalise_tiles(picture.tiles, config);
+  double sum = 0;
+  for (const float value : pixels.values<float>())
+    sum += value;
+  const double expected_sum = expected.at("sum").get<double>();
+  EXPECT_NEAR(sum, expected_sum, 1e-9 * std::max(1.0, std::abs(expected_sum)));
+  for (size_t k = 0; k < 64; ++k) {
+    const auto at = k * (static_cast<size_t>(pixels.numel()) - 1) / 63;
+    EXPECT_EQ(pixels.values<float>()[at], expected.at("samples").at(k).get<float>()) << k;
+  }
+  if (!expected.contains("block_size") || expected.at("block_size").is_null()) return;
+  EXPECT_EQ(picture.block.rows, expected.at("block_size").at(0).get<int64_t>());
+  EXPECT_EQ(picture.block.columns, expected.at("block_size").at(1).get<int64_t>());
+}
+
 TEST_F(MediaParity, ProcessesEveryPictureToTheBytesOfTheReference) {
-  const std::map<std::string, ProcessorConfig::Mode> modes = {
-      {"pad-clip336", ProcessorConfig::Mode::pad},
-      {"crop-clip336", ProcessorConfig::Mode::crop},
-      {"resize-clip336", ProcessorConfig::Mode::resize}};
-  int compared = 0;
+  const std::map<std::string, ProcessorConfig> modes = all_modes();
+  size_t compared = 0;
   for_each_picture([&](const Json& row, const fs::path& path) {
     if (row.contains("error")) return;
     const Image image = load_image(path);
-    for (const auto& [name, mode] : modes) {
+    for (const auto& [name, expected] : row.at("modes").items()) {
       SCOPED_TRACE(name);
-      const ProcessorConfig config{.mode = mode};
-      const Image square = process_geometry(image, config);
-      const Json& expected = row.at("modes").at(name);
-      EXPECT_EQ(sha256_of(square), expected.at("u8_sha256").get<std::string>());
-      const Tensor pixels = normalise(square, config);
-      double sum = 0;
-      for (const float value : pixels.values<float>())
-        sum += value;
-      const double expected_sum = expected.at("sum").get<double>();
-      EXPECT_NEAR(sum, expected_sum, 1e-9 * std::max(1.0, std::abs(expected_sum)));
-      const Json& samples = expected.at("samples");
-      for (size_t k = 0; k < 64; ++k) {
-        const auto at = k * (static_cast<size_t>(pixels.numel()) - 1) / 63;
-        EXPECT_EQ(pixels.values<float>()[at], samples.at(k).get<float>()) << "sample " << k;
-      }
+      const ProcessorConfig& config = modes.at(name);
+      expect_tiles(tile_picture(image, config), config, expected);
       ++compared;
     }
   });
-  EXPECT_EQ(compared, 63 * 3);
+  EXPECT_EQ(compared, 63 * modes.size());
 }
 
 TEST_F(MediaParity, NormalisesEveryByteExactly) {
