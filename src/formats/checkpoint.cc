@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kClipPrefix = "vision_model.";
 constexpr std::string_view kFlatTowerPrefix = "model.vision_tower.vision_tower.";
+constexpr std::string_view kFlatProjectorPrefix = "model.mm_projector.";
+constexpr std::string_view kProjectorPrefix = "layers.";
 
 bool has_prefix(const TensorMap& tensors, std::string_view prefix) {
   const auto first = tensors.lower_bound(prefix);
@@ -65,13 +67,74 @@ void add_tower_of_folder(Checkpoint& checkpoint) {
   checkpoint.files.insert(checkpoint.files.end(), clip.files.begin(), clip.files.end());
 }
 
+/// Flat name of a tensor of vision_tower/: InternViT stands there without "vision_model.".
+std::string flat_tower_name(std::string_view name) {
+  const std::string_view missing = name.starts_with(kClipPrefix) ? "" : kClipPrefix;
+  return fmt::format("{}{}{}", kFlatTowerPrefix, missing, name);
+}
+
+std::string flat_projector_name(std::string_view name) {
+  if (name.starts_with(kProjectorPrefix)) name.remove_prefix(kProjectorPrefix.size());
+  return fmt::format("{}{}", kFlatProjectorPrefix, name);
+}
+
+std::string same_name(std::string_view name) {
+  return std::string(name);
+}
+
+void add_part(Checkpoint& checkpoint, const std::string& part,
+              std::string (*flat_name)(std::string_view)) {
+  Weights weights = read_weights(part_folder(checkpoint.folder, part));
+  for (const auto& [name, tensor] : weights.tensors)
+    checkpoint.tensors.emplace(flat_name(name), tensor);
+  checkpoint.files.insert(checkpoint.files.end(), weights.files.begin(), weights.files.end());
+}
+
+Checkpoint open_three_folders(const fs::path& root) {
+  Checkpoint checkpoint{.folder = root, .tensors = {}, .files = {}, .vision_folder = {}};
+  add_part(checkpoint, "llm", same_name);
+  add_part(checkpoint, "vision_tower", flat_tower_name);
+  add_part(checkpoint, "mm_projector", flat_projector_name);
+  checkpoint.vision_folder = part_folder(root, "vision_tower");
+  return checkpoint;
+}
+
 }  // namespace
 
-Checkpoint open_checkpoint(const fs::path& folder) {
-  if (!fs::is_directory(folder)) {
-    fail(ErrorCode::not_found, "{}: expected a checkpoint folder, found {}", folder.string(),
-         fs::exists(folder) ? "a file" : "nothing");
+fs::path checkpoint_root(const fs::path& folder) {
+  const bool is_run =
+      !fs::exists(folder / "config.json") && fs::exists(folder / "model/config.json");
+  return is_run ? folder / "model" : folder;
+}
+
+bool has_three_folders(const fs::path& root) {
+  if (fs::exists(root / "llm" / "config.json")) return true;
+  const Json config = read_json_file(root / "config.json", ErrorCode::invalid_model);
+  const auto found = config.is_object() ? config.find("llm_cfg") : config.end();
+  return config.is_object() && found != config.end() && !found->is_null();
+}
+
+fs::path part_folder(const fs::path& root, const std::string& part) {
+  const fs::path beside = root / part;
+  if (fs::exists(beside / "config.json")) return beside;
+  const Json config = read_json_file(root / "config.json", ErrorCode::invalid_model);
+  const auto named = config.is_object() ? config.find(part + "_cfg") : config.end();
+  if (config.is_object() && named != config.end() && named->is_string()) {
+    const fs::path path = (root / named->get<std::string>()).lexically_normal();
+    if (fs::exists(path / "config.json")) return path;
   }
+  fail(ErrorCode::not_found,
+       "{}: expected a folder \"{}\" with config.json, found none; put it there", root.string(),
+       part);
+}
+
+Checkpoint open_checkpoint(const fs::path& given) {
+  if (!fs::is_directory(given)) {
+    fail(ErrorCode::not_found, "{}: expected a checkpoint folder, found {}", given.string(),
+         fs::exists(given) ? "a file" : "nothing");
+  }
+  const fs::path folder = checkpoint_root(given);
+  if (has_three_folders(folder)) return open_three_folders(folder);
   const std::string tower = tower_name(folder / "config.json");
   Weights weights = read_weights(folder);
 

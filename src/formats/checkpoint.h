@@ -19,13 +19,34 @@ struct Checkpoint {
   std::filesystem::path vision_folder;  // where the tower's config.json stands; empty: no tower
 };
 
-/// Opens `folder`: config.json, one model.safetensors or the shards of
+/// The folder that holds the root config.json of a checkpoint: `folder` itself or, of a training
+/// run, its child `model` (HEAD's llava/entry.py).
+std::filesystem::path checkpoint_root(const std::filesystem::path& folder);
+
+/// Whether `root` is of the layout of VILA1.5 and NVILA: three folders with configs of their own.
+bool has_three_folders(const std::filesystem::path& root);
+
+/// One of the three: `part` is "llm", "vision_tower" or "mm_projector". Folders are found beside
+/// the root config, whatever stale path its `resume_path` and `<part>_cfg` name; only where none
+/// is there, a `<part>_cfg` that is a string counts.
+/// @throws Error{not_found}
+std::filesystem::path part_folder(const std::filesystem::path& root, const std::string& part);
+
+/// Opens a checkpoint of any published layout, told apart by what is there:
+///
+/// Three folders (VILA1.5, NVILA): llm/, vision_tower/ and mm_projector/ below the root config.
+///
+/// Flat (Feb 2024): config.json, one model.safetensors or the shards of
 /// model.safetensors.index.json. The tower's tensors come from the shards
 /// (model.vision_tower.vision_tower.vision_model.…) or, where they are absent, from the CLIP folder
 /// that `mm_vision_tower` names (relative to the folder, or absolute; text-side tensors ignored).
 /// The buffers `rotary_emb.inv_freq` and `embeddings.position_ids` of old files are ignored. A
 /// plain Llama folder (no tower) and a plain CLIP folder (tower only; names get the flat prefix)
 /// open as well.
+///
+/// Names are those of the flat layout throughout: "layers.1" of mm_projector/ is
+/// "model.mm_projector.1", every tower stands below
+/// "model.vision_tower.vision_tower.vision_model.".
 /// @throws Error{not_found | invalid_model} naming folder and file.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 

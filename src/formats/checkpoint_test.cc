@@ -153,6 +153,39 @@ TEST_F(CheckpointFolder, RefusesABrokenIndex) {
   }
 }
 
+TEST_F(CheckpointFolder, OpensThreeFoldersUnderTheNamesOfTheFlatLayout) {
+  write_config(R"({"llm_cfg": {}, "resume_path": "/gone/since/long"})");
+  for (const char* part : {"llm", "vision_tower", "mm_projector"}) {
+    fs::create_directories(folder_ / part);
+    write_file(folder_ / part / "config.json", "{}");
+  }
+  write_tensors(folder_ / "llm/model.safetensors", {"model.norm.weight"});
+  write_tensors(folder_ / "vision_tower/model.safetensors", {"embeddings.class_embedding"});
+  write_tensors(folder_ / "mm_projector/model.safetensors", {"layers.1.weight"});
+
+  const Checkpoint checkpoint = open_checkpoint(folder_.path());
+
+  EXPECT_TRUE(checkpoint.tensors.contains("model.norm.weight"));
+  EXPECT_TRUE(checkpoint.tensors.contains(kTower + "embeddings.class_embedding"));
+  EXPECT_TRUE(checkpoint.tensors.contains("model.mm_projector.1.weight"));
+  EXPECT_EQ(checkpoint.vision_folder, folder_ / "vision_tower");
+  EXPECT_EQ(checkpoint.files.size(), 3U);
+
+  fs::remove_all(folder_ / "mm_projector");
+  expect_refusal(ErrorCode::not_found, "\"mm_projector\"");
+}
+
+TEST_F(CheckpointFolder, OpensTheModelOfATrainingRun) {
+  fs::create_directories(folder_ / "model");
+  write_file(folder_ / "model/config.json", R"({"model_type": "llama"})");
+  write_tensors(folder_ / "model/model.safetensors", {"model.norm.weight"});
+
+  const Checkpoint checkpoint = open_checkpoint(folder_.path());
+
+  EXPECT_EQ(checkpoint.folder, folder_ / "model");
+  EXPECT_TRUE(checkpoint.tensors.contains("model.norm.weight"));
+}
+
 TEST_F(CheckpointFolder, SaysWhatIsMissing) {
   EXPECT_THROW(open_checkpoint(folder_ / "absent"), Error);
   expect_refusal(ErrorCode::not_found, "config.json");

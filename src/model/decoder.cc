@@ -2,7 +2,10 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numbers>
+#include <vector>
 
 #include "base/error.h"
 
@@ -40,7 +43,32 @@ Linear output_matrix(const Weights& root, const spec::DecoderConfig& config) {
                                     : Linear(root / "lm_head");
 }
 
+// The frequencies of Llama 3.1: long waves are stretched by `factor`, short ones kept, those
+// between mixed (12b). Source: _compute_llama3_parameters of transformers.
+float stretch_llama3(float frequency, const spec::RopeScaling& scaling) {
+  const auto original = static_cast<double>(scaling.original_positions);
+  const double wavelength = 2 * std::numbers::pi / static_cast<double>(frequency);
+  if (wavelength < original / scaling.high_freq_factor) return frequency;
+  const double stretched = static_cast<double>(frequency) / scaling.factor;
+  if (wavelength > original / scaling.low_freq_factor) return static_cast<float>(stretched);
+  const double share = (original / wavelength - scaling.low_freq_factor) /
+                       (scaling.high_freq_factor - scaling.low_freq_factor);
+  return static_cast<float>((1 - share) * stretched + share * static_cast<double>(frequency));
+}
+
 }  // namespace
+
+std::vector<float> rope_frequencies(const spec::DecoderConfig& config) {
+  std::vector<float> frequencies = ops::rope_frequencies(config.head_dim, config.rope_theta);
+  for (float& frequency : frequencies) {
+    if (config.rope_scaling.kind == spec::RopeScaling::Kind::linear) {
+      frequency = static_cast<float>(static_cast<double>(frequency) / config.rope_scaling.factor);
+    } else if (config.rope_scaling.kind == spec::RopeScaling::Kind::llama3) {
+      frequency = stretch_llama3(frequency, config.rope_scaling);
+    }
+  }
+  return frequencies;
+}
 
 Batch::Batch(std::span<const SequenceStep> steps, int64_t max_positions) : sequences(steps) {
   int64_t row = 0;
@@ -120,7 +148,7 @@ Decoder::Decoder(const Weights& root, const spec::DecoderConfig& config, int64_t
       embed_tokens_(root / "model" / "embed_tokens"),
       norm_(root / "model" / "norm", config.rms_norm_eps),
       lm_head_(output_matrix(root, config)),
-      rope_(ops::make_rope_table(max_positions, config.head_dim, config.rope_theta)) {
+      rope_(ops::make_rope_table(max_positions, rope_frequencies(config))) {
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     layers_.emplace_back(root / "model" / "layers" / i, config, i);
   }

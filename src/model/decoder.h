@@ -11,6 +11,10 @@
 
 namespace vila::model {
 
+/// Frequencies of the rotary positions, [E/2], stretched as the config says (docs/model.md, eq. 12,
+/// 12b).
+std::vector<float> rope_frequencies(const spec::DecoderConfig& config);
+
 /// How many rows of a packed step belong to a sequence, and where its past is kept.
 struct SequenceStep {
   KvCache* cache = nullptr;

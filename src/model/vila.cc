@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/vila.h"
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "formats/checkpoint.h"
+#include "model/multi_scale.h"
 #include "model/projector.h"
+#include "model/video.h"
 #include "model/vit.h"
 #include "model/weights.h"
 #include "spec/parameters.h"
@@ -19,6 +23,23 @@ namespace {
 Weights tower_weights(const Weights& root) {
   const std::string_view prefix = spec::kVisionPrefix;
   return root / prefix.substr(0, prefix.size() - 1);
+}
+
+// Tiles [first, first + rows * columns) of a batch.
+TileGrid grid_from(int64_t first, int64_t rows, int64_t columns) {
+  TileGrid grid{.rows = rows, .columns = columns, .tiles = {}};
+  grid.tiles.resize(static_cast<size_t>(rows * columns));
+  std::iota(grid.tiles.begin(), grid.tiles.end(), first);
+  return grid;
+}
+
+// a's rows, then b's; b may be undefined.
+Tensor join_rows(ops::Context& ctx, const Tensor& a, const Tensor& b) {
+  if (!b.defined()) return a;
+  Tensor rows = arena_tensor(ctx.arena, DType::f32, {a.dim(0) + b.dim(0), a.dim(1)});
+  std::copy_n(a.data<float>(), a.numel(), rows.data<float>());
+  std::copy_n(b.data<float>(), b.numel(), rows.data<float>() + a.numel());
+  return rows;
 }
 
 }  // namespace
@@ -42,7 +63,7 @@ struct Vila::Parts {
 
 Vila Vila::load(const std::filesystem::path& folder) {
   const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
-  spec::VilaConfig config = spec::read_config(folder, checkpoint.vision_folder);
+  spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   const Weights weights = Weights::bind(checkpoint, config);
   Vila vila;
   vila.parts_ = std::make_shared<const Parts>(weights, std::move(config));
@@ -57,15 +78,119 @@ int64_t Vila::weight_bytes() const {
   return parts_->weight_bytes;
 }
 
-Tensor Vila::encode_images(ops::Context& ctx, const Tensor& pixels) const {
-  VILA_CHECK(parts_->config.has_vision(), "a model without tower was given pictures");
+// Features of tiles [B, tokens, C]; S2's pictures are cut first.
+Tensor Vila::tower(ops::Context& ctx, const Tensor& pixels) const {
+  const Tensor features = (*parts_->vision_tower)(ctx, pixels);  // [B * tokens, C] (2-7)
+  return features.reshape({pixels.dim(0), parts_->config.tower_tokens(), -1});
+}
+
+// Each scale through the tower in tiles, stitched, pooled to the first's map, stacked   (7b)
+Tensor Vila::static_s2(ops::Context& ctx, const Tensor& pixels) const {
+  const spec::MultiScale& s2 = *parts_->config.s2;
   const int64_t pictures = pixels.dim(0);
-  const int64_t tokens = parts_->config.tokens_per_image();
-  const Tensor features = (*parts_->vision_tower)(ctx, pixels);  // [N * tokens, C] (2-7)
-  ctx.observe("projector_input", features.reshape({pictures, tokens, -1}));
-  const Tensor rows = (*parts_->mm_projector)(ctx, features).reshape({pictures, tokens, -1});
+  const int64_t side =
+      map_side(parts_->config.tower_tokens()) * s2.sides[static_cast<size_t>(s2.output)] / s2.tile;
+  std::vector<std::vector<Tensor>> maps(static_cast<size_t>(pictures));
+  for (const int64_t scale : s2.sides) {
+    const int64_t count = scale / s2.tile;
+    const Tensor features =
+        tower(ctx, split_tiles(ctx, resize_bicubic(ctx, pixels, scale), s2.tile));
+    for (int64_t n = 0; n < pictures; ++n) {
+      TileGrid grid = grid_from(0, count, count);
+      for (int64_t& tile : grid.tiles)
+        tile = tile * pictures + n;
+      maps[static_cast<size_t>(n)].push_back(
+          pool_area(ctx, stitch_tiles(ctx, features, grid), side, side));
+    }
+  }
+  const Tensor first = stack_channels(ctx, maps.front());
+  Tensor stacked = arena_tensor(ctx.arena, DType::f32, {pictures, side * side, first.dim(2)});
+  for (int64_t n = 0; n < pictures; ++n) {
+    const Tensor map = stack_channels(ctx, maps[static_cast<size_t>(n)]);
+    std::memcpy(stacked.rows(n, n + 1).raw(), map.raw(), map.nbytes());
+  }
+  return stacked;  // [N, side^2, scales * C]
+}
+
+// The same where the largest scale has a grid of its own, cut again into the tiles of the output
+// scale; a picture that was not cut repeats its features for each scale   (7c)
+Tensor Vila::dynamic_s2(ops::Context& ctx, const Tensor& features,
+                        std::span<const PictureTiles> pictures) const {
+  const spec::MultiScale& s2 = *parts_->config.s2;
+  const int64_t side = map_side(features.dim(1));
+  std::vector<Tensor> parts;
+  int64_t first = 0;
+  for (const PictureTiles& picture : pictures) {
+    const bool is_cut = picture.block_rows > 0;
+    std::vector<Tensor> maps;
+    int64_t tile = first;
+    for (size_t i = 0; i < s2.sides.size(); ++i) {
+      const bool is_last = i + 1 == s2.sides.size();
+      const int64_t count = is_cut ? s2.sides[i] / s2.tile : 1;
+      const TileGrid grid = is_cut && is_last
+                                ? grid_from(tile, picture.block_rows, picture.block_columns)
+                                : grid_from(tile, count, count);
+      maps.push_back(stitch_tiles(ctx, features, grid));
+      if (is_cut) tile += grid.rows * grid.columns;
+    }
+    const Tensor& target = maps[static_cast<size_t>(s2.output)];
+    for (Tensor& map : maps)
+      map = pool_area(ctx, map, target.dim(0), target.dim(1));
+    parts.push_back(cut_map(ctx, stack_channels(ctx, maps), side));
+    first += picture.tiles;
+  }
+  Tensor all = parts.front().reshape({-1, parts.front().dim(2)});
+  for (size_t i = 1; i < parts.size(); ++i)
+    all = join_rows(ctx, all, parts[i].reshape({-1, all.dim(1)}));
+  return all.reshape({-1, side * side, all.dim(1)});  // [blocks, side^2, scales * C]
+}
+
+Tensor Vila::encode_tiles(ops::Context& ctx, const Tensor& pixels,
+                          std::span<const PictureTiles> pictures) const {
+  const spec::VilaConfig& config = parts_->config;
+  VILA_CHECK(config.has_vision(), "a model without tower was given pictures");
+  const bool is_static = config.s2 && !config.s2->is_dynamic;
+  Tensor features = is_static ? static_s2(ctx, pixels) : tower(ctx, pixels);
+  if (config.s2 && !is_static) features = dynamic_s2(ctx, features, pictures);
+  ctx.observe("projector_input", features);
+  const int64_t count = features.dim(0);
+  const Tensor rows = (*parts_->mm_projector)(ctx, features.reshape({-1, features.dim(2)}), count)
+                          .reshape({count, config.tokens_per_image(), -1});
   ctx.observe("projector_output", rows);
-  return rows;  // [N, tokens, D] (8)
+  return rows;  // [B, tokens, D] (8)
+}
+
+Tensor Vila::encode_images(ops::Context& ctx, const Tensor& pixels) const {
+  const std::vector<PictureTiles> single(static_cast<size_t>(pixels.dim(0)));
+  return encode_tiles(ctx, pixels, single);
+}
+
+std::vector<Tensor> Vila::encode_media(ops::Context& ctx, const MediaBatch& batch) const {
+  const Tensor tiles = encode_tiles(ctx, batch.pixels, batch.pictures);  // [B, tokens, D]
+  const Tensor end = batch.end_ids.empty() ? Tensor() : embed(ctx, batch.end_ids);
+  const int64_t width = tiles.dim(2);
+  std::vector<Tensor> media;
+  int64_t tile = 0;
+  for (const PictureTiles& picture : batch.pictures) {
+    const bool is_block = picture.block_rows > 0;
+    const int64_t count = is_block ? 1 : picture.tiles;
+    for (int64_t i = 0; i < count; ++i) {
+      const TileGrid grid = is_block ? grid_from(tile, picture.block_rows, picture.block_columns)
+                                     : grid_from(tile, 1, 1);
+      const Tensor rows = is_block ? stitch_tiles(ctx, tiles, grid) : tiles.rows(tile, tile + 1);
+      media.push_back(join_rows(ctx, rows.reshape({-1, width}), end));  // (9b)
+      tile += grid.rows * grid.columns;
+    }
+  }
+  return media;
+}
+
+Tensor Vila::encode_video(ops::Context& ctx, const VideoBatch& batch) const {
+  const Tensor frames = encode_images(ctx, batch.pixels);  // [frames, tokens, D]
+  VideoEnds ends;
+  if (!batch.end_ids.empty()) ends.end = embed(ctx, batch.end_ids);
+  if (!batch.separator_ids.empty()) ends.separator = embed(ctx, batch.separator_ids);
+  return pool_video(ctx, frames, batch.pools, ends);  // (9c)
 }
 
 // Row p is the embedding of a token or a row of a picture, in the order of the prompt   (9)

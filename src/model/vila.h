@@ -15,13 +15,36 @@
 
 namespace vila::model {
 
+/// How many tiles a picture is cut into and, for dynamic S2, the grid of its largest scale (0 x 0:
+/// a picture that was not cut).
+struct PictureTiles {
+  int64_t tiles = 1;
+  int64_t block_rows = 0;
+  int64_t block_columns = 0;
+};
+
+/// Prepared pictures, their tiles one after the other.
+struct MediaBatch {
+  Tensor pixels;  // [tiles, 3, S, S] f32
+  std::vector<PictureTiles> pictures;
+  std::span<const text::TokenId> end_ids;  // embedded behind each picture: NVILA's newline
+};
+
+/// Prepared frames of one video and what their rows are pooled and parted by.
+struct VideoBatch {
+  Tensor pixels;  // [frames, 3, S, S] f32
+  spec::VideoPools pools;
+  std::span<const text::TokenId> end_ids;
+  std::span<const text::TokenId> separator_ids{};
+};
+
 /// The whole model: tower, projector, decoder. Immutable after loading; calls need a Context and
 /// caches of their own. A value that shares the weights.
 ///
 /// The context's observer sees, in this order and under these names: vision.pixels,
-/// vision.embeddings, vision.pre_layernorm, vision.layer.0 and so on [N, P, C], projector_input,
-/// projector_output [N, tokens, C or D], input_embeds, layer.0 and so on, norm [T, D], logits [.,
-/// V].
+/// vision.embeddings, vision.pre_layernorm, vision.layer.0 and so on [N, P, C] (once for each scale
+/// of S2), projector_input, downsampled, projector_output [N, tokens, .], input_embeds, layer.0 and
+/// so on, norm [T, D], logits [., V].
 class Vila {
  public:
   /// Binds every tensor of the checkpoint in `folder` to the parameter table.
@@ -36,8 +59,16 @@ class Vila {
   /// @pre config().has_vision()
   Tensor encode_images(ops::Context& ctx, const Tensor& pixels) const;
 
-  /// Input rows [layout.length, D] of a prompt: text embeddings with the pictures' rows, each
-  /// [tokens_per_image, D] as encode_images() gives them, spliced in.
+  /// What stands for each media token [t, D], in order: one for each picture, for `dynamic` tiling
+  /// one for each tile. @pre config().has_vision()
+  std::vector<Tensor> encode_media(ops::Context& ctx, const MediaBatch& batch) const;
+
+  /// What stands for a video token [t, D]. @throws Error{invalid_argument} frames that the pools do
+  /// not divide. @pre config().has_vision()
+  Tensor encode_video(ops::Context& ctx, const VideoBatch& batch) const;
+
+  /// Input rows [layout.length, D] of a prompt: text embeddings with the pictures' rows, as
+  /// encode_images() or encode_media() give them, spliced in.
   Tensor embed(ops::Context& ctx, std::span<const text::TokenId> ids, const spec::Splice& layout,
                std::span<const Tensor> images) const;
   Tensor embed(ops::Context& ctx, std::span<const text::TokenId> ids) const;
@@ -50,6 +81,14 @@ class Vila {
 
  private:
   struct Parts;
+
+  Tensor tower(ops::Context& ctx, const Tensor& pixels) const;
+  Tensor static_s2(ops::Context& ctx, const Tensor& pixels) const;
+  Tensor dynamic_s2(ops::Context& ctx, const Tensor& features,
+                    std::span<const PictureTiles> pictures) const;
+  Tensor encode_tiles(ops::Context& ctx, const Tensor& pixels,
+                      std::span<const PictureTiles> pictures) const;
+
   std::shared_ptr<const Parts> parts_;
 };
 

@@ -24,9 +24,38 @@ ActivationOp activation_op(spec::Activation activation) {
        "vision_config.hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, found silu");
 }
 
-// The convolution's weight [C, 3, p, p] as the matrix [C, 3 p p] of a Linear.
-Tensor as_matrix(const Tensor& weight) {
-  return weight.reshape({weight.dim(0), -1});
+// The convolution as a Linear: its weight [C, 3, p, p] is the matrix [C, 3 p p].
+Linear patch_linear(const Weights& w) {
+  Linear linear(w);
+  linear.weight = linear.weight.reshape({linear.weight.dim(0), -1});
+  return linear;
+}
+
+Tensor class_embedding(const Weights& embeddings, const spec::VisionConfig& config) {
+  if (!config.has_class_token()) return {};
+  return embeddings.vector("class_embedding").reshape({config.hidden_size});
+}
+
+// InternViT's table is a parameter with a batch axis, the others' that of an Embedding.
+Tensor position_embedding(const Weights& embeddings, const spec::VisionConfig& config) {
+  const Tensor table = config.tower == spec::Tower::intern
+                           ? embeddings.vector("position_embedding")
+                           : (embeddings / "position_embedding").vector("weight");
+  return table.reshape({config.rows(), config.hidden_size});
+}
+
+// Part `index` of three of a fused Linear.
+Linear third(const Weights& w, int64_t index) {
+  Linear whole(w);
+  const int64_t rows = whole.weight.dim(0) / 3;
+  Linear part(whole.weight.rows(index * rows, (index + 1) * rows));
+  if (whole.bias.defined()) part.bias = whole.bias.rows(index * rows, (index + 1) * rows);
+  return part;
+}
+
+std::optional<RmsNorm> optional_norm(const Weights& w, double epsilon) {
+  if (!w.has("weight")) return std::nullopt;
+  return RmsNorm(w, epsilon);
 }
 
 }  // namespace
@@ -63,37 +92,80 @@ Tensor VitLayer::operator()(ops::Context& ctx, const Tensor& x, int64_t pictures
   return ops::add(ctx, h, mlp(ctx, layer_norm2(ctx, h)));  // [N * P, C]
 }
 
+InternLayer::InternLayer(const Weights& w, const spec::VisionConfig& config, std::string layer_name)
+    : norm1(w / "norm1", config.layer_norm_eps),
+      q(third(w / "attn" / "qkv", 0)),
+      k(third(w / "attn" / "qkv", 1)),
+      v(third(w / "attn" / "qkv", 2)),
+      q_norm(optional_norm(w / "attn" / "q_norm", config.layer_norm_eps)),
+      k_norm(optional_norm(w / "attn" / "k_norm", config.layer_norm_eps)),
+      proj(w / "attn" / "proj"),
+      ls1(w.vector("ls1")),
+      norm2(w / "norm2", config.layer_norm_eps),
+      fc1(w / "mlp" / "fc1"),
+      fc2(w / "mlp" / "fc2"),
+      ls2(w.vector("ls2")),
+      activation(activation_op(config.hidden_act)),
+      heads(config.num_attention_heads),
+      name(std::move(layer_name)) {}
+
+// softmax(norm(q) norm(k)^T / sqrt(E)) v within each picture   (6b)
+Tensor InternLayer::attention(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
+  Tensor queries = q(ctx, x);  // [N * P, H * E]
+  Tensor keys = k(ctx, x);
+  if (q_norm) queries = (*q_norm)(ctx, queries);
+  if (k_norm) keys = (*k_norm)(ctx, keys);
+  return proj(ctx, ops::attend_full(ctx, queries, keys, v(ctx, x), pictures, heads));
+}
+
+Tensor InternLayer::mlp(ops::Context& ctx, const Tensor& x) const {
+  return fc2(ctx, activation(ctx, fc1(ctx, x)));  // [N * P, C]
+}
+
+//   h = x + s1 * Attention(RmsNorm(x))   (4b)
+//   y = h + s2 * Mlp(RmsNorm(h))         (5b)
+Tensor InternLayer::operator()(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
+  const Tensor h = ops::add_scaled(ctx, x, attention(ctx, norm1(ctx, x), pictures), ls1);
+  return ops::add_scaled(ctx, h, mlp(ctx, norm2(ctx, h)), ls2);  // [N * P, C]
+}
+
 Vit::Vit(const Weights& w, const spec::VilaConfig& config)
     : config_(*config.vision),
-      tokens_(config.tokens_per_image()),
-      patch_embedding_(as_matrix((w / "embeddings" / "patch_embedding").tensor("weight"))),
-      class_embedding_((w / "embeddings").vector("class_embedding")),
-      position_embedding_((w / "embeddings" / "position_embedding").vector("weight")),
-      pre_layernorm_(w / "pre_layrnorm", config_.layer_norm_eps) {
+      tokens_(config.tower_tokens()),
+      patch_embedding_(patch_linear(w / "embeddings" / "patch_embedding")),
+      class_embedding_(class_embedding(w / "embeddings", config_)),
+      position_embedding_(position_embedding(w / "embeddings", config_)) {
+  if (config_.tower == spec::Tower::clip) {
+    pre_layernorm_.emplace(w / "pre_layrnorm", config_.layer_norm_eps);
+  }
   for (int64_t i = 0; i < config.vision_layers_used(); ++i) {
-    layers_.emplace_back(w / "encoder" / "layers" / i, config_, fmt::format("vision.layer.{}", i));
+    const Weights place = w / "encoder" / "layers" / i;
+    const std::string name = fmt::format("vision.layer.{}", i);
+    if (config_.tower == spec::Tower::intern) {
+      layers_.emplace_back(InternLayer(place, config_, name));
+    } else {
+      layers_.emplace_back(VitLayer(place, config_, name));
+    }
   }
 }
 
-// z = [class; W_patch patches] + positions   (2)
+// z = [class; W_patch patches + b] + positions   (2)
 Tensor Vit::embed(ops::Context& ctx, const Tensor& pixels) const {
   const int64_t pictures = pixels.dim(0);
   const int64_t patches = config_.patches();
+  const int64_t all = config_.rows();
   const int64_t width = config_.hidden_size;
   const Tensor rows =
       patch_embedding_(ctx, ops::patchify(ctx, pixels, config_.patch_size));  // [N * patches, C]
-  Tensor z = arena_tensor(ctx.arena, DType::f32, {pictures * (patches + 1), width});
+  Tensor z = arena_tensor(ctx.arena, DType::f32, {pictures * all, width});
   const float* positions = position_embedding_.data<float>();
   ctx.pool.parallel_for(z.dim(0), 64, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const int64_t position = row % (patches + 1);
-      const int64_t picture = row / (patches + 1);
-      const float* source = position == 0
-                                ? class_embedding_.data<float>()
-                                : rows.data<float>() + (picture * patches + position - 1) * width;
-      float* target = z.data<float>() + row * width;
-      for (int64_t i = 0; i < width; ++i)
-        target[i] = source[i] + positions[position * width + i];
+      const int64_t position = row % all;
+      const int64_t patch = position - (all - patches);  // -1: the class token
+      const float* source = patch < 0 ? class_embedding_.data<float>()
+                                      : rows.data<float>() + (row / all * patches + patch) * width;
+      ctx.kernels.add(source, positions + position * width, width, z.data<float>() + row * width);
     }
   });
   return z;
@@ -101,7 +173,7 @@ Tensor Vit::embed(ops::Context& ctx, const Tensor& pixels) const {
 
 // The last rows of every picture: without the class token for "patch", all for "cls_patch"   (7)
 Tensor Vit::select(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
-  const int64_t all = config_.patches() + 1;
+  const int64_t all = config_.rows();
   const int64_t width = config_.hidden_size;
   Tensor features = arena_tensor(ctx.arena, DType::f32, {pictures * tokens_, width});
   const auto bytes = static_cast<size_t>(tokens_ * width) * sizeof(float);
@@ -114,15 +186,21 @@ Tensor Vit::select(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
 
 Tensor Vit::operator()(ops::Context& ctx, const Tensor& pixels) const {
   const int64_t pictures = pixels.dim(0);
-  const Shape by_picture{pictures, config_.patches() + 1, config_.hidden_size};
+  const Shape by_picture{pictures, config_.rows(), config_.hidden_size};
   ctx.observe("vision.pixels", pixels);
-  const Tensor z = embed(ctx, pixels);  // [N * P, C]
-  ctx.observe("vision.embeddings", z.reshape(by_picture));
-  const Tensor x = pre_layernorm_(ctx, z);  // [N * P, C] (3)
-  ctx.observe("vision.pre_layernorm", x.reshape(by_picture));
-  for (const VitLayer& layer : layers_) {
-    apply_in_place(ctx, x, [&](const Tensor& rows) { return layer(ctx, rows, pictures); });
-    ctx.observe(layer.name, x.reshape(by_picture));
+  Tensor x = embed(ctx, pixels);  // [N * P, C]
+  ctx.observe("vision.embeddings", x.reshape(by_picture));
+  if (pre_layernorm_) {
+    x = (*pre_layernorm_)(ctx, x);  // [N * P, C] (3)
+    ctx.observe("vision.pre_layernorm", x.reshape(by_picture));
+  }
+  for (const Layer& any : layers_) {
+    std::visit(
+        [&](const auto& layer) {
+          apply_in_place(ctx, x, [&](const Tensor& rows) { return layer(ctx, rows, pictures); });
+          ctx.observe(layer.name, x.reshape(by_picture));
+        },
+        any);
   }
   return select(ctx, x, pictures);  // [N * tokens, C]
 }

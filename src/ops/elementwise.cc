@@ -31,6 +31,19 @@ Tensor add(Context& ctx, const Tensor& a, const Tensor& b) {
   return apply(ctx, a, b, ctx.kernels.add);
 }
 
+Tensor add_scaled(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& scale) {
+  VILA_CHECK(a.shape() == b.shape() && a.rank() == 2, "a is {}, b is {}", a.text(), b.text());
+  VILA_CHECK(scale.rank() == 1 && scale.dim(0) == a.dim(1), "scale is {}", scale.text());
+  const int64_t width = a.dim(1);
+  Tensor y = arena_tensor(ctx.arena, DType::f32, a.shape());
+  ctx.pool.parallel_for(a.dim(0), rows_per_task(width), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * width; i < end * width; ++i) {
+      y.data<float>()[i] = a.data<float>()[i] + b.data<float>()[i] * scale.data<float>()[i % width];
+    }
+  });
+  return y;
+}
+
 Tensor silu_mul(Context& ctx, const Tensor& gate, const Tensor& up) {
   return apply(ctx, gate, up, ctx.kernels.silu_mul);
 }

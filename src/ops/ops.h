@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "ops/context.h"
 
@@ -23,6 +24,8 @@ Tensor layer_norm(Context& ctx, const Tensor& x, const Tensor& weight, const Ten
 /// Elementwise: a + b of one shape, silu(gate) * up, and the activations of vision towers and
 /// projectors (gelu exactly by erf; quick_gelu = x * sigmoid(1.702 x), as in CLIP).
 Tensor add(Context& ctx, const Tensor& a, const Tensor& b);
+/// a + b * scale, scale [D] f32 for each column of b [T, D].
+Tensor add_scaled(Context& ctx, const Tensor& a, const Tensor& b, const Tensor& scale);
 Tensor silu_mul(Context& ctx, const Tensor& gate, const Tensor& up);
 Tensor gelu(Context& ctx, const Tensor& x);
 Tensor gelu_tanh(Context& ctx, const Tensor& x);
@@ -43,6 +46,12 @@ struct RopeTable {
 
 /// Angles position * theta^(-2 i / E) for positions [0, positions) and i in [0, E/2).
 RopeTable make_rope_table(int64_t positions, int64_t head_dim, double theta);
+
+/// The same with given frequencies [E/2]: angles position * frequency.
+RopeTable make_rope_table(int64_t positions, std::span<const float> frequencies);
+
+/// theta^(-2 i / E) for i in [0, E/2), rounded as the reference holds them.
+std::vector<float> rope_frequencies(int64_t head_dim, double theta);
 
 /// Rotates x [T, heads, E] in place, row t by positions[t], in the Hugging Face half layout.
 void rotate(Context& ctx, const RopeTable& table, std::span<const int32_t> positions, Tensor& x);

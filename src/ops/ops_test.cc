@@ -344,5 +344,20 @@ TEST(Ops, AllocateNothingFromTheHeapInSteadyState) {
   EXPECT_EQ(heap_allocations.load() - before, 0);
 }
 
+TEST(AddScaled, ScalesEachColumnOfTheSecond) {
+  Bench bench(1);
+  const Tensor a = Tensor::zeros(DType::f32, {2, 2});
+  const Tensor b = Tensor::empty(DType::f32, {2, 2});
+  const Tensor scale = Tensor::empty(DType::f32, {2});
+  for (int64_t i = 0; i < 4; ++i)
+    b.data<float>()[i] = static_cast<float>(i + 1);
+  a.data<float>()[3] = 0.5F;
+  scale.data<float>()[0] = 10;
+  scale.data<float>()[1] = -1;
+  const Tensor y = add_scaled(bench.ctx, a, b, scale);
+  const std::vector<float> values(y.data<float>(), y.data<float>() + 4);
+  EXPECT_EQ(values, (std::vector<float>{10, -2, 30, -3.5F}));
+}
+
 }  // namespace
 }  // namespace vila::ops

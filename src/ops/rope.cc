@@ -6,16 +6,24 @@
 
 namespace vila::ops {
 
-RopeTable make_rope_table(int64_t positions, int64_t head_dim, double theta) {
+std::vector<float> rope_frequencies(int64_t head_dim, double theta) {
   VILA_CHECK(head_dim > 0 && head_dim % 2 == 0, "head size {}", head_dim);
-  const int64_t half = head_dim / 2;
-  RopeTable table{Tensor::empty(DType::f32, {positions, half}),
-                  Tensor::empty(DType::f32, {positions, half})};
-  for (int64_t i = 0; i < half; ++i) {
+  std::vector<float> frequencies;
+  for (int64_t i = 0; i < head_dim / 2; ++i) {
     // The reference holds frequency and angle in f32: at position 4000 that moves an angle by 1e-4.
     const auto exponent =
         static_cast<double>(static_cast<float>(2 * i) / static_cast<float>(head_dim));
-    const auto frequency = 1.0F / static_cast<float>(std::pow(theta, exponent));
+    frequencies.push_back(1.0F / static_cast<float>(std::pow(theta, exponent)));
+  }
+  return frequencies;
+}
+
+RopeTable make_rope_table(int64_t positions, std::span<const float> frequencies) {
+  const auto half = static_cast<int64_t>(frequencies.size());
+  RopeTable table{Tensor::empty(DType::f32, {positions, half}),
+                  Tensor::empty(DType::f32, {positions, half})};
+  for (int64_t i = 0; i < half; ++i) {
+    const float frequency = frequencies[static_cast<size_t>(i)];
     for (int64_t position = 0; position < positions; ++position) {
       const auto angle = static_cast<double>(static_cast<float>(position) * frequency);
       table.cos.data<float>()[position * half + i] = static_cast<float>(std::cos(angle));
@@ -23,6 +31,10 @@ RopeTable make_rope_table(int64_t positions, int64_t head_dim, double theta) {
     }
   }
   return table;
+}
+
+RopeTable make_rope_table(int64_t positions, int64_t head_dim, double theta) {
+  return make_rope_table(positions, rope_frequencies(head_dim, theta));
 }
 
 void rotate(Context& ctx, const RopeTable& table, std::span<const int32_t> positions, Tensor& x) {

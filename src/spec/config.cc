@@ -1,82 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/config.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "formats/checkpoint.h"
 #include "spec/activation_names.h"
+#include "spec/fields.h"
+#include "spec/parameters.h"
+#include "spec/vision_config.h"
 
 namespace vila::spec {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Members of one JSON object, with the file's name for messages.
-class Fields {
- public:
-  Fields(const Json& object, std::string source) : object_(object), source_(std::move(source)) {}
-
-  int64_t integer(const char* key, int64_t fallback) const {
-    return json_get<int64_t>(object_, key, fallback, source_);
-  }
-
-  int64_t required_integer(const char* key) const {
-    return json_require<int64_t>(object_, key, source_);
-  }
-
-  double number(const char* key, double fallback) const {
-    return json_get<double>(object_, key, fallback, source_);
-  }
-
-  bool flag(const char* key, bool fallback) const {
-    return json_get<bool>(object_, key, fallback, source_);
-  }
-
-  std::string text(const char* key, const std::string& fallback) const {
-    return json_get<std::string>(object_, key, fallback, source_);
-  }
-
-  const Json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  /// Refuses a setting that changes the computation and that VILA never has.
-  void expect(bool holds, const char* key, const char* expected) const {
-    if (holds) return;
-    fail(ErrorCode::invalid_config, "{}: \"{}\": expected {}, found {}", source_, key, expected,
-         find(key)->dump().substr(0, 80));
-  }
-
-  const std::string& source() const { return source_; }
-
- private:
-  const Json& object_;
-  std::string source_;
-};
-
-Json read_object(const fs::path& path) {
-  Json object = read_json_file(path, ErrorCode::invalid_config);
-  if (!object.is_object()) {
-    fail(ErrorCode::invalid_config, "{}: expected a JSON object, found {}", path.string(),
-         object.type_name());
-  }
-  return object;
-}
+constexpr int64_t kMaxScales = 8;
 
 void refuse_other_decoders(const Fields& fields) {
   const std::string type = fields.text("model_type", "llava_llama");
-  fields.expect(type == "llava_llama" || type == "llama", "model_type", "llava_llama or llama");
+  constexpr std::array kTypes = {"llava_llama", "llama", "mistral", "qwen2"};
+  fields.expect(std::ranges::find(kTypes, type) != kTypes.end(), "model_type",
+                "llava_llama, llama, mistral or qwen2");
   fields.expect(fields.text("hidden_act", "silu") == "silu", "hidden_act", "silu");
-  fields.expect(fields.find("rope_scaling") == nullptr, "rope_scaling", "null");
   fields.expect(!fields.flag("attention_bias", false), "attention_bias", "false");
-  fields.expect(!fields.flag("mm_use_im_start_end", false), "mm_use_im_start_end", "false");
+  fields.expect(!fields.flag("use_sliding_window", false), "use_sliding_window", "false");
+  if (type == "mistral") {
+    fields.expect(fields.find("sliding_window") == nullptr, "sliding_window", "null");
+  }
+}
+
+RopeScaling read_rope_scaling(const Fields& fields) {
+  RopeScaling scaling;
+  const Json* object = fields.find("rope_scaling");
+  if (object == nullptr) return scaling;
+  fields.expect(object->is_object(), "rope_scaling", "an object or null");
+  const Fields inner(*object, fields.source() + ": \"rope_scaling\"");
+  const std::string type = inner.text("rope_type", inner.text("type", "default"));
+  if (type == "default") return scaling;
+  fields.expect(type == "linear" || type == "llama3", "rope_scaling",
+                "null or the type default, linear or llama3");
+  scaling.kind = type == "linear" ? RopeScaling::Kind::linear : RopeScaling::Kind::llama3;
+  scaling.factor = inner.number("factor", 1);
+  scaling.low_freq_factor = inner.number("low_freq_factor", 1);
+  scaling.high_freq_factor = inner.number("high_freq_factor", 4);
+  scaling.original_positions = inner.integer("original_max_position_embeddings", 8192);
+  return scaling;
 }
 
 DecoderConfig read_decoder(const Fields& fields) {
+  refuse_other_decoders(fields);
   DecoderConfig llm;
   llm.hidden_size = fields.required_integer("hidden_size");
   llm.intermediate_size = fields.required_integer("intermediate_size");
@@ -92,53 +69,135 @@ DecoderConfig read_decoder(const Fields& fields) {
   llm.rms_norm_eps = fields.number("rms_norm_eps", 1e-6);
   llm.rope_theta = fields.number("rope_theta", llm.rope_theta);
   llm.tie_word_embeddings = fields.flag("tie_word_embeddings", false);
-  llm.bos_token_id = fields.integer("bos_token_id", llm.bos_token_id);
-  llm.eos_token_id = fields.integer("eos_token_id", llm.eos_token_id);
-  llm.pad_token_id = fields.integer("pad_token_id", llm.pad_token_id);
+  llm.bos_token_id = fields.token_id("bos_token_id", llm.bos_token_id);
+  llm.eos_token_id = fields.token_id("eos_token_id", llm.eos_token_id);
+  llm.pad_token_id = fields.token_id("pad_token_id", llm.pad_token_id);
+  llm.has_qkv_bias = fields.text("model_type", "llava_llama") == "qwen2";
+  llm.rope_scaling = read_rope_scaling(fields);
   return llm;
 }
 
-/// "size": 336, {"shortest_edge": 336} or {"height": 336, "width": 336}.
-int64_t read_side(const Fields& fields, const char* key) {
-  const Json* value = fields.find(key);
-  if (value == nullptr || !value->is_object()) return fields.required_integer(key);
-  const Fields sides(*value, fields.source() + ": \"" + key + "\"");
-  if (sides.find("shortest_edge") != nullptr) return sides.required_integer("shortest_edge");
-  const int64_t height = sides.required_integer("height");
-  fields.expect(height == sides.required_integer("width"), key, "a square");
-  return height;
+int64_t read_max_length(const Fields& fields, const DecoderConfig& llm) {
+  return fields.integer("tokenizer_model_max_length",
+                        fields.integer("model_max_length", llm.max_position_embeddings));
 }
 
-std::array<float, 3> read_channels(const Fields& fields, const char* key,
-                                   const std::array<float, 3>& fallback) {
-  const Json* value = fields.find(key);
-  if (value == nullptr) return fallback;
-  fields.expect(value->is_array() && value->size() == 3, key, "three numbers");
-  std::array<float, 3> channels{};
-  for (size_t i = 0; i < channels.size(); ++i) {
-    fields.expect((*value)[i].is_number(), key, "three numbers");
-    channels[i] = (*value)[i].get<float>();
-  }
-  return channels;
+/// VILA1.5-*-s2 says "s2", NVILA "dynamic_s2".
+std::optional<MultiScale> read_multi_scale(const Fields& fields) {
+  const bool is_dynamic = fields.flag("dynamic_s2", false);
+  if (!is_dynamic && !fields.flag("s2", false)) return std::nullopt;
+  MultiScale s2{.sides = fields.numbers("s2_scales"),
+                .tile = fields.required_integer("s2_max_split_size"),
+                .output = fields.integer("s2_resize_output_to_scale_idx", 0),
+                .is_dynamic = is_dynamic};
+  std::ranges::sort(s2.sides);
+  const auto count = static_cast<int64_t>(s2.sides.size());
+  fields.expect(count > 0 && count <= kMaxScales, "s2_scales", "1 to 8 sizes");
+  fields.expect(s2.output >= -count && s2.output < count, "s2_resize_output_to_scale_idx",
+                "the index of a scale");
+  if (s2.output < 0) s2.output += count;
+  return s2;
 }
 
-media::ProcessorConfig read_processor(const fs::path& path, const std::string& aspect_ratio) {
-  const Json object = read_object(path);
-  const Fields fields(object, path.string());
-  media::ProcessorConfig processor;
-  processor.image_size = read_side(fields, "crop_size");
-  fields.expect(read_side(fields, "size") == processor.image_size, "size", "the crop_size");
-  fields.expect(fields.integer("resample", 3) == 3, "resample", "3 (bicubic)");
-  for (const char* step : {"do_resize", "do_center_crop", "do_normalize", "do_rescale"}) {
-    fields.expect(fields.flag(step, true), step, "true");
+/// "{\"_target_\": \"llava.model.encoders.TSPVideoEncoder\", \"pool_sizes\": [[8, 1, 1]]}", a
+/// string that holds JSON, or the object itself.
+VideoPools read_video_pools(const Fields& fields) {
+  const Json* value = fields.find("video_encoder");
+  if (value == nullptr) return {};
+  Json encoder = *value;
+  if (encoder.is_string()) {
+    encoder = parse_json(value->get<std::string>(), fields.source() + ": \"video_encoder\"");
   }
-  processor.mean = read_channels(fields, "image_mean", processor.mean);
-  processor.std = read_channels(fields, "image_std", processor.std);
-  processor.mode = media::parse_aspect_ratio(aspect_ratio);
-  return processor;
+  fields.expect(encoder.is_object(), "video_encoder", "an object");
+  const auto sizes = encoder.find("pool_sizes");
+  if (sizes == encoder.end() || sizes->is_null()) return {};
+  VideoPools pools;
+  try {
+    pools = sizes->get<VideoPools>();
+  } catch (const nlohmann::json::exception&) {
+    fields.expect(false, "video_encoder", "pool_sizes of three numbers each");
+  }
+  for (const auto& pool : pools) {
+    fields.expect(std::ranges::all_of(pool, [](int64_t size) { return size > 0 && size < 4096; }),
+                  "video_encoder", "pool_sizes above 0");
+  }
+  return pools;
+}
+
+/// What the root config says of tower, projector and pictures.
+void read_multimodal(const Fields& fields, const fs::path& vision_folder, VilaConfig& config) {
+  fields.expect(!fields.flag("mm_use_im_start_end", false), "mm_use_im_start_end", "false");
+  config.mm_vision_select_layer = fields.integer("mm_vision_select_layer", -2);
+  config.mm_vision_select_feature = fields.text("mm_vision_select_feature", "patch");
+  config.image_aspect_ratio = fields.text("image_aspect_ratio", "square");
+  config.s2 = read_multi_scale(fields);
+  config.video_pools = read_video_pools(fields);
+  config.num_video_frames = fields.integer("num_video_frames", config.num_video_frames);
+  config.vision = read_vision_config(vision_folder);
+  const int64_t scales = config.s2 ? static_cast<int64_t>(config.s2->sides.size()) : 1;
+  config.mm_hidden_size = fields.integer("mm_hidden_size", config.vision->hidden_size * scales);
+  config.image_processor = read_processor(vision_folder, *config.vision);
+  media::ProcessorConfig& processor = config.image_processor;
+  processor.mode = media::parse_aspect_ratio(config.image_aspect_ratio);
+  processor.min_tiles = fields.integer("min_tiles", processor.min_tiles);
+  processor.max_tiles = fields.integer("max_tiles", processor.max_tiles);
+  if (!config.s2) return;
+  processor.sides = config.s2->sides;
+  if (!config.s2->is_dynamic) processor.image_size = config.s2->sides.back();
+}
+
+/// Feb 2024: one config.json for the language model and the rest.
+VilaConfig read_flat(const fs::path& path, const fs::path& vision_folder) {
+  const Json root = read_object(path);
+  const Fields fields(root, path.string());
+  VilaConfig config;
+  config.llm = read_decoder(fields);
+  config.model_max_length = read_max_length(fields, config.llm);
+  config.mm_vision_tower = fields.text("mm_vision_tower", "");
+  config.mm_projector_type = fields.text("mm_projector_type", "linear");
+  if (!config.mm_vision_tower.empty()) read_multimodal(fields, vision_folder, config);
+  return config;
+}
+
+/// VILA1.5 and NVILA: a config in each folder; that of the language model counts, not the copy in
+/// the root. Only NVILA's root names encoders.
+VilaConfig read_three_folders(const fs::path& folder, const fs::path& vision_folder) {
+  const fs::path path = folder / "config.json";
+  const Json root = read_object(path);
+  const Fields fields(root, path.string());
+  VilaConfig config;
+  const bool is_nvila =
+      fields.find("image_encoder") != nullptr || fields.find("video_encoder") != nullptr;
+  config.generation = is_nvila ? Generation::nvila : Generation::vila_1_5;
+
+  const fs::path llm_path = formats::part_folder(folder, "llm") / "config.json";
+  const Json llm_root = read_object(llm_path);
+  const Fields llm_fields(llm_root, llm_path.string());
+  config.llm = read_decoder(llm_fields);
+  config.model_max_length = read_max_length(llm_fields, config.llm);
+
+  const fs::path projector_path = formats::part_folder(folder, "mm_projector") / "config.json";
+  const Json projector = read_object(projector_path);
+  config.mm_projector_type =
+      json_require<std::string>(projector, "mm_projector_type", projector_path.string());
+  config.mm_vision_tower = "vision_tower";
+  read_multimodal(fields, vision_folder, config);
+  return config;
 }
 
 }  // namespace
+
+const char* generation_name(Generation generation) {
+  switch (generation) {
+    case Generation::vila_2024_02:
+      return "vila-2024-02";
+    case Generation::vila_1_5:
+      return "vila-1.5";
+    case Generation::nvila:
+      break;
+  }
+  return "nvila";
+}
 
 int64_t VilaConfig::vision_layers_used() const {
   if (!vision) return 0;
@@ -146,50 +205,23 @@ int64_t VilaConfig::vision_layers_used() const {
                                      : vision->num_hidden_layers + 1 + mm_vision_select_layer;
 }
 
-int64_t VilaConfig::tokens_per_image() const {
+int64_t VilaConfig::tower_tokens() const {
   if (!vision) return 0;
-  return vision->patches() + (mm_vision_select_feature == "cls_patch" ? 1 : 0);
+  return mm_vision_select_feature == "cls_patch" ? vision->rows() : vision->patches();
 }
 
-VisionConfig read_vision_config(const fs::path& vision_folder) {
-  const fs::path path = vision_folder / "config.json";
-  const Json root = read_object(path);
-  const auto nested = root.find("vision_config");
-  const Fields fields(nested == root.end() ? root : *nested, path.string());
-  VisionConfig vision;
-  vision.image_size = fields.required_integer("image_size");
-  vision.patch_size = fields.required_integer("patch_size");
-  vision.num_channels = fields.integer("num_channels", vision.num_channels);
-  vision.hidden_size = fields.required_integer("hidden_size");
-  vision.intermediate_size = fields.required_integer("intermediate_size");
-  vision.num_hidden_layers = fields.required_integer("num_hidden_layers");
-  vision.num_attention_heads = fields.required_integer("num_attention_heads");
-  vision.layer_norm_eps = fields.number("layer_norm_eps", vision.layer_norm_eps);
-  vision.hidden_act = parse_activation(fields.text("hidden_act", "quick_gelu"), path.string());
-  validate(vision, path.string());
-  return vision;
+int64_t VilaConfig::tokens_per_image() const {
+  if (!vision) return 0;
+  const int64_t rate = projector_downsampling(*this).rate;
+  if (rate == 1) return tower_tokens();
+  const int64_t side = (vision->grid() + rate - 1) / rate;
+  return side * side;
 }
 
 VilaConfig read_config(const fs::path& folder, const fs::path& vision_folder) {
   const fs::path path = folder / "config.json";
-  const Json root = read_object(path);
-  const Fields fields(root, path.string());
-  refuse_other_decoders(fields);
-  VilaConfig config;
-  config.llm = read_decoder(fields);
-  config.mm_vision_tower = fields.text("mm_vision_tower", "");
-  config.mm_projector_type = fields.text("mm_projector_type", "linear");
-  config.mm_vision_select_layer = fields.integer("mm_vision_select_layer", -2);
-  config.mm_vision_select_feature = fields.text("mm_vision_select_feature", "patch");
-  config.image_aspect_ratio = fields.text("image_aspect_ratio", "square");
-  config.model_max_length =
-      fields.integer("tokenizer_model_max_length", config.llm.max_position_embeddings);
-  if (!config.mm_vision_tower.empty()) {
-    config.vision = read_vision_config(vision_folder);
-    config.mm_hidden_size = fields.integer("mm_hidden_size", config.vision->hidden_size);
-    config.image_processor =
-        read_processor(vision_folder / "preprocessor_config.json", config.image_aspect_ratio);
-  }
+  VilaConfig config = formats::has_three_folders(folder) ? read_three_folders(folder, vision_folder)
+                                                         : read_flat(path, vision_folder);
   validate(config, path.string());
   return config;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "media/image_processor.h"
@@ -14,7 +16,10 @@ namespace vila::spec {
 /// Activations that a `hidden_act` of transformers may name.
 enum class Activation { quick_gelu, gelu, gelu_tanh, silu };
 
-/// vision_config of a CLIP folder's config.json.
+/// The vision towers there are (docs/model.md, section 2).
+enum class Tower { clip, siglip, intern };
+
+/// config.json of a tower's folder; of a CLIP folder its vision_config.
 struct VisionConfig {
   int64_t image_size = 336;
   int64_t patch_size = 14;
@@ -25,15 +30,32 @@ struct VisionConfig {
   int64_t num_attention_heads = 16;
   double layer_norm_eps = 1e-5;
   Activation hidden_act = Activation::quick_gelu;
+  Tower tower = Tower::clip;
+  bool has_qk_norm = false;   // InternViT: queries and keys normalised over the whole width
+  bool has_qkv_bias = false;  // InternViT only; the others always have biases
 
   int64_t grid() const { return image_size / patch_size; }  // patches per side
 
   int64_t patches() const { return grid() * grid(); }  // without the class token
 
+  bool has_class_token() const { return tower != Tower::siglip; }
+
+  int64_t rows() const { return patches() + (has_class_token() ? 1 : 0); }  // of a picture
+
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
 
-/// The Llama fields of config.json.
+/// How the angles of rotary positions are stretched for contexts beyond those of the pre-training.
+struct RopeScaling {
+  enum class Kind { none, linear, llama3 };
+  Kind kind = Kind::none;
+  double factor = 1;
+  double low_freq_factor = 1;  // llama3 only, as are the following
+  double high_freq_factor = 4;
+  int64_t original_positions = 8192;
+};
+
+/// The fields of a Llama, Mistral or Qwen2 config.json.
 struct DecoderConfig {
   int64_t hidden_size = 4096;
   int64_t intermediate_size = 11008;
@@ -49,10 +71,31 @@ struct DecoderConfig {
   int64_t bos_token_id = 1;
   int64_t eos_token_id = 2;
   int64_t pad_token_id = 0;
+  bool has_qkv_bias = false;  // Qwen2
+  RopeScaling rope_scaling{};
 };
 
-/// A whole VILA of the Feb-2024 flat layout; a plain language model when `vision` is empty.
+/// The three generations of VILA: they differ in token order, prompt and what follows a picture.
+enum class Generation { vila_2024_02, vila_1_5, nvila };
+
+/// "vila-2024-02", "vila-1.5" or "nvila".
+const char* generation_name(Generation generation);
+
+/// S2: the tower sees a picture at several sizes, cut into tiles; features are stacked by channel.
+struct MultiScale {
+  std::vector<int64_t> sides;  // of the whole picture, smallest first
+  int64_t tile = 0;            // s2_max_split_size
+  int64_t output = 0;          // index of the side whose map all others are pooled to
+  bool is_dynamic = false;     // the largest is tiled by the shape of the picture
+};
+
+/// Windows (time, height, width) over which the features of a video are averaged, one after the
+/// other; none for the basic video encoder.
+using VideoPools = std::vector<std::array<int64_t, 3>>;
+
+/// A whole VILA; a plain language model when `vision` is empty.
 struct VilaConfig {
+  Generation generation = Generation::vila_2024_02;
   DecoderConfig llm;
   std::optional<VisionConfig> vision;
   std::string mm_vision_tower;
@@ -63,23 +106,31 @@ struct VilaConfig {
   std::string image_aspect_ratio = "square";
   int64_t model_max_length = 4096;  // tokenizer_model_max_length
   media::ProcessorConfig image_processor;
+  std::optional<MultiScale> s2;
+  VideoPools video_pools;
+  int64_t num_video_frames = 8;
 
   bool has_vision() const { return vision.has_value(); }
 
   /// Encoder layers that must run: hidden_states[select_layer] counts the embedding output as 0.
   int64_t vision_layers_used() const;
-  /// Rows that one picture takes in the language model: patches, plus 1 for "cls_patch".
+  /// Rows of a picture or tile that the tower hands on: patches, and the class token for
+  /// "cls_patch".
+  int64_t tower_tokens() const;
+  /// Rows that one picture (or tile) takes in the language model: those of the tower, fewer after a
+  /// projector that merges neighbours. NVILA's newline is not counted.
   int64_t tokens_per_image() const;
 };
 
-/// Reads config.json of `folder` and, where it names a tower, the config.json and
+/// Reads the configuration of a checkpoint of either layout: config.json of `folder` (its root, as
+/// formats::Checkpoint::folder says) and, where it has a tower, the config.json and
 /// preprocessor_config.json of `vision_folder`; checks that all fit together.
 /// @throws Error{invalid_config} naming file, key, expected and found; Error{not_found}.
 VilaConfig read_config(const std::filesystem::path& folder,
                        const std::filesystem::path& vision_folder);
 
-/// The tower alone: config.json of a CLIP folder, whose fields stand in "vision_config" or at the
-/// top.
+/// The tower alone: config.json of its folder, whose fields stand in "vision_config" (CLIP) or at
+/// the top.
 /// @throws Error{invalid_config | not_found}
 VisionConfig read_vision_config(const std::filesystem::path& vision_folder);
 

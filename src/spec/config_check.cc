@@ -14,6 +14,8 @@ constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxVocabulary = int64_t{1} << 24;
 constexpr int64_t kMaxContext = int64_t{1} << 24;
 constexpr int64_t kMaxImageSide = 8192;
+constexpr int64_t kMaxTiles = 256;
+constexpr int64_t kMaxFrames = 65536;
 
 /// Checks of one config file; the first that does not hold throws.
 class Checker {
@@ -54,6 +56,14 @@ class Checker {
   const std::string& source_;
 };
 
+void check_rope(const Checker& check, const RopeScaling& scaling) {
+  check.positive("rope_scaling.factor", scaling.factor);
+  check.positive("rope_scaling.low_freq_factor", scaling.low_freq_factor);
+  check.positive("rope_scaling.high_freq_factor", scaling.high_freq_factor);
+  check.range("rope_scaling.original_max_position_embeddings", scaling.original_positions, 1,
+              kMaxContext);
+}
+
 void check_decoder(const Checker& check, const DecoderConfig& llm) {
   check.range("hidden_size", llm.hidden_size, 1, kMaxWidth);
   check.range("intermediate_size", llm.intermediate_size, 1, kMaxWidth);
@@ -70,6 +80,7 @@ void check_decoder(const Checker& check, const DecoderConfig& llm) {
   check.range("max_position_embeddings", llm.max_position_embeddings, 1, kMaxContext);
   check.positive("rms_norm_eps", llm.rms_norm_eps);
   check.positive("rope_theta", llm.rope_theta);
+  check_rope(check, llm.rope_scaling);
   check.range("bos_token_id", llm.bos_token_id, -1, llm.vocab_size - 1);
   check.range("eos_token_id", llm.eos_token_id, -1, llm.vocab_size - 1);
   check.range("pad_token_id", llm.pad_token_id, -1, llm.vocab_size - 1);
@@ -78,10 +89,22 @@ void check_decoder(const Checker& check, const DecoderConfig& llm) {
 void check_processor(const Checker& check, const media::ProcessorConfig& processor,
                      int64_t image_size) {
   check.equal("crop_size", processor.image_size, "the tower's image_size", image_size);
+  check.range("max_tiles", processor.max_tiles, 1, kMaxTiles);
+  check.range("min_tiles", processor.min_tiles, 1, processor.max_tiles);
   for (const float std : processor.std)
     check.positive("image_std", static_cast<double>(std));
   for (const float mean : processor.mean)
     check.finite("image_mean", static_cast<double>(mean));
+}
+
+void check_multi_scale(const VilaConfig& config, const Checker& check) {
+  const MultiScale& s2 = *config.s2;
+  check.equal("s2_max_split_size", s2.tile, "the tower's image_size", config.vision->image_size);
+  for (const int64_t side : s2.sides)
+    check.range("s2_scales", side, s2.tile, kMaxImageSide);
+  for (const int64_t side : s2.sides)
+    check.multiple("s2_scales", side, "s2_max_split_size", s2.tile);
+  check.equal("s2_scales", s2.sides.front(), "s2_max_split_size", s2.tile);
 }
 
 void check_selection(const VilaConfig& config, const Checker& check, const std::string& source) {
@@ -117,10 +140,16 @@ void validate(const VilaConfig& config, const std::string& source) {
   check.range("tokenizer_model_max_length", config.model_max_length, 1, kMaxContext);
   if (!config.vision) return;
   validate(*config.vision, source);
-  check.equal("mm_hidden_size", config.mm_hidden_size, "the tower's hidden_size",
-              config.vision->hidden_size);
+  if (config.s2) check_multi_scale(config, check);
+  const int64_t scales = config.s2 ? static_cast<int64_t>(config.s2->sides.size()) : 1;
+  check.equal("mm_hidden_size", config.mm_hidden_size,
+              "the tower's hidden_size (for each scale of S2)",
+              config.vision->hidden_size * scales);
   check_selection(config, check, source);
-  check_processor(check, config.image_processor, config.vision->image_size);
+  const bool is_largest = config.s2 && !config.s2->is_dynamic;
+  check_processor(check, config.image_processor,
+                  is_largest ? config.s2->sides.back() : config.vision->image_size);
+  check.range("num_video_frames", config.num_video_frames, 1, kMaxFrames);
   with_context(source, [&] { projector_linears(config); });
 }
 

@@ -26,6 +26,18 @@ Json decoder_json(const DecoderConfig& llm) {
           {"pad_token_id", llm.pad_token_id}};
 }
 
+const char* tower_type(Tower tower) {
+  switch (tower) {
+    case Tower::clip:
+      return "clip_vision_model";
+    case Tower::siglip:
+      return "siglip_vision_model";
+    case Tower::intern:
+      break;
+  }
+  return "intern_vit_6b";
+}
+
 Json channels_json(const std::array<float, 3>& channels) {
   Json array = Json::array();
   for (const float value : channels)
@@ -39,7 +51,7 @@ Json config_json(const VilaConfig& config) {
   Json json = decoder_json(config.llm);
   const bool is_vila = config.has_vision();
   json["architectures"] = {is_vila ? "LlavaLlamaForCausalLM" : "LlamaForCausalLM"};
-  json["model_type"] = is_vila ? "llava_llama" : "llama";
+  json["model_type"] = is_vila ? "llava_llama" : config.llm.has_qkv_bias ? "qwen2" : "llama";
   json["tokenizer_model_max_length"] = config.model_max_length;
   json["tokenizer_padding_side"] = "right";
   if (!is_vila) return json;
@@ -55,7 +67,7 @@ Json config_json(const VilaConfig& config) {
 }
 
 Json vision_config_json(const VisionConfig& config) {
-  const Json vision = {{"model_type", "clip_vision_model"},
+  const Json vision = {{"model_type", tower_type(config.tower)},
                        {"image_size", config.image_size},
                        {"patch_size", config.patch_size},
                        {"num_channels", config.num_channels},
@@ -65,6 +77,7 @@ Json vision_config_json(const VisionConfig& config) {
                        {"num_attention_heads", config.num_attention_heads},
                        {"layer_norm_eps", config.layer_norm_eps},
                        {"hidden_act", activation_name(config.hidden_act)}};
+  if (config.tower != Tower::clip) return vision;
   return {
       {"architectures", {"CLIPVisionModel"}}, {"model_type", "clip"}, {"vision_config", vision}};
 }

@@ -212,10 +212,13 @@ TEST_F(ConfigTest, RefusesBadValuesOfTheDecoder) {
       {"rms_norm_eps", 0, "\"rms_norm_eps\""},
       {"rms_norm_eps", "x", "\"rms_norm_eps\""},
       {"rope_theta", -1, "\"rope_theta\""},
-      {"rope_scaling", {{"type", "linear"}}, "\"rope_scaling\": expected null"},
+      {"rope_scaling", {{"type", "yarn"}}, "\"rope_scaling\": expected null"},
+      {"rope_scaling", {{"type", "linear"}, {"factor", 0}}, "rope_scaling.factor"},
+      {"rope_scaling", "linear", "\"rope_scaling\": expected an object"},
       {"hidden_act", "gelu", "\"hidden_act\": expected silu"},
       {"attention_bias", true, "\"attention_bias\""},
-      {"model_type", "mpt", "\"model_type\": expected llava_llama or llama, found \"mpt\""},
+      {"model_type", "mpt",
+       "\"model_type\": expected llava_llama, llama, mistral or qwen2, found \"mpt\""},
       {"bos_token_id", 800, "\"bos_token_id\""},
       {"tokenizer_model_max_length", 0, "\"tokenizer_model_max_length\""},
       {"tie_word_embeddings", 1, "\"tie_word_embeddings\""},
@@ -237,6 +240,12 @@ TEST_F(ConfigTest, RefusesBadValuesOfTheVisionSide) {
       {"mm_vision_select_feature", "cls", "patch or cls_patch"},
       {"mm_use_im_start_end", true, "\"mm_use_im_start_end\""},
       {"image_aspect_ratio", "round", "round"},
+      {"max_tiles", 0, "\"max_tiles\""},
+      {"min_tiles", 13, "\"min_tiles\""},
+      {"num_video_frames", 0, "\"num_video_frames\""},
+      {"video_encoder", "{]", "video_encoder"},
+      {"video_encoder", R"({"pool_sizes": [[8, 1]]})", "\"video_encoder\""},
+      {"video_encoder", R"({"pool_sizes": [[8, 0, 1]]})", "\"video_encoder\""},
   };
   for (const BadValue& bad : cases) {
     root_ = sound;
@@ -275,6 +284,85 @@ TEST_F(ConfigTest, RefusesBadTowersAndProcessors) {
     processor_ = processor;
     processor_[bad.key] = bad.value;
     expect_refused(bad.message);
+  }
+}
+
+TEST_F(ConfigTest, S2HasScalesThatAreMultiplesOfTheTower) {
+  root_["s2"] = true;
+  root_["s2_scales"] = "112,56";
+  root_["s2_max_split_size"] = 56;
+  root_["mm_hidden_size"] = 64;
+  processor_["crop_size"] = processor_["size"] = 56;
+  const VilaConfig config = read();
+  ASSERT_TRUE(config.s2.has_value());
+  EXPECT_EQ(config.s2->sides, (std::vector<int64_t>{56, 112}));
+  EXPECT_FALSE(config.s2->is_dynamic);
+  EXPECT_EQ(config.image_processor.image_size, 112);
+
+  const Json sound = root_;
+  const BadValue cases[] = {
+      {"s2_scales", "56,100", "\"s2_scales\": expected a multiple"},
+      {"s2_scales", "112,224", "\"s2_scales\""},
+      {"s2_scales", "56;112", "\"s2_scales\": expected numbers"},
+      {"s2_scales", "", "\"s2_scales\": expected 1 to 8"},
+      {"s2_max_split_size", 28, "\"s2_max_split_size\""},
+      {"s2_resize_output_to_scale_idx", 2, "\"s2_resize_output_to_scale_idx\""},
+      {"mm_hidden_size", 32, "\"mm_hidden_size\": expected 64"},
+  };
+  for (const BadValue& bad : cases) {
+    root_ = sound;
+    root_[bad.key] = bad.value;
+    expect_refused(bad.message);
+  }
+}
+
+TEST_F(ConfigTest, ReadsScalingOfRotaryPositions) {
+  root_["rope_scaling"] = {{"rope_type", "llama3"},
+                           {"factor", 8.0},
+                           {"low_freq_factor", 1.0},
+                           {"high_freq_factor", 4.0},
+                           {"original_max_position_embeddings", 8192}};
+  root_["eos_token_id"] = {7, 8};
+  const DecoderConfig llm = read().llm;
+  EXPECT_EQ(llm.rope_scaling.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(llm.rope_scaling.factor, 8);
+  EXPECT_EQ(llm.eos_token_id, 7);
+  root_["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+  EXPECT_EQ(read().llm.rope_scaling.kind, RopeScaling::Kind::linear);
+}
+
+struct PublishedConfig {
+  const char* name;
+  Generation generation;
+  Tower tower;
+  int64_t tower_tokens;
+  int64_t tokens_per_image;
+};
+
+TEST(PublishedConfigs, AreReadFromTheirThreeFolders) {
+  const fs::path reference = kTiny.parent_path();
+  if (!fs::exists(reference)) GTEST_SKIP() << reference << " is absent";
+  const PublishedConfig cases[] = {
+      {"vila1.5-tiny", Generation::vila_1_5, Tower::siglip, 25, 9},
+      {"vila1.5-s2-tiny", Generation::vila_1_5, Tower::siglip, 9, 4},
+      {"vila1.5-internvit-tiny", Generation::vila_1_5, Tower::intern, 36, 9},
+      {"nvila-tiny", Generation::nvila, Tower::siglip, 16, 4},
+      {"nvila-lite-tiny", Generation::nvila, Tower::siglip, 25, 4},
+      {"nvila-video-tiny", Generation::nvila, Tower::siglip, 16, 4},
+  };
+  for (const PublishedConfig& expected : cases) {
+    SCOPED_TRACE(expected.name);
+    const fs::path root = reference / expected.name / "checkpoint";
+    const VilaConfig config = read_config(root, root / "vision_tower");
+    EXPECT_EQ(config.generation, expected.generation);
+    EXPECT_EQ(config.vision->tower, expected.tower);
+    EXPECT_EQ(config.tower_tokens(), expected.tower_tokens);
+    EXPECT_EQ(config.tokens_per_image(), expected.tokens_per_image);
+    EXPECT_EQ(config.llm.has_qkv_bias, expected.generation == Generation::nvila);
+    const VideoPools pools = std::string(expected.name) == "nvila-video-tiny"
+                                 ? VideoPools{{8, 1, 1}}
+                                 : VideoPools{};
+    EXPECT_EQ(config.video_pools, pools);
   }
 }
 

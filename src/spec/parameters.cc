@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/parameters.h"
 
+#include <array>
 #include <charconv>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -49,6 +52,7 @@ class Table {
   bool is_optional_ = false;
 };
 
+// One encoder layer of CLIP or SigLIP.
 void add_vision_layer(Table& table, const VisionConfig& vision, const std::string& prefix) {
   const int64_t width = vision.hidden_size;
   table.layer_norm(prefix + "layer_norm1", width);
@@ -60,27 +64,64 @@ void add_vision_layer(Table& table, const VisionConfig& vision, const std::strin
   table.linear(prefix + "mlp.fc2", width, vision.intermediate_size);
 }
 
+void add_intern_layer(Table& table, const VisionConfig& vision, const std::string& prefix) {
+  const int64_t width = vision.hidden_size;
+  table.norm(prefix + "norm1", width);
+  table.matrix(prefix + "attn.qkv.weight", 3 * width, width);
+  if (vision.has_qkv_bias) table.add(prefix + "attn.qkv.bias", {3 * width}, false);
+  if (vision.has_qk_norm) {
+    table.norm(prefix + "attn.q_norm", width);
+    table.norm(prefix + "attn.k_norm", width);
+  }
+  table.linear(prefix + "attn.proj", width, width);
+  table.add(prefix + "ls1", {width}, false);
+  table.norm(prefix + "norm2", width);
+  table.linear(prefix + "mlp.fc1", vision.intermediate_size, width);
+  table.linear(prefix + "mlp.fc2", width, vision.intermediate_size);
+  table.add(prefix + "ls2", {width}, false);
+}
+
+// What turns pixels into rows; InternViT stores its vectors with a batch axis.
+void add_embeddings(Table& table, const VisionConfig& vision, const std::string& prefix) {
+  const int64_t width = vision.hidden_size;
+  const bool is_intern = vision.tower == Tower::intern;
+  if (vision.has_class_token()) {
+    table.add(prefix + "class_embedding", is_intern ? Shape{1, 1, width} : Shape{width}, true);
+  }
+  table.add(prefix + "patch_embedding.weight",
+            {width, vision.num_channels, vision.patch_size, vision.patch_size}, true);
+  if (vision.tower != Tower::clip) table.add(prefix + "patch_embedding.bias", {width}, false);
+  if (is_intern) {
+    table.add(prefix + "position_embedding", {1, vision.rows(), width}, true);
+  } else {
+    table.matrix(prefix + "position_embedding.weight", vision.rows(), width);
+  }
+}
+
 void add_tower(Table& table, const VilaConfig& config) {
   const VisionConfig& vision = *config.vision;
   const std::string prefix = kVisionPrefix;
   const int64_t width = vision.hidden_size;
   table.begin(Part::vision_tower);
-  table.add(prefix + "embeddings.class_embedding", {width}, true);
-  table.add(prefix + "embeddings.patch_embedding.weight",
-            {width, vision.num_channels, vision.patch_size, vision.patch_size}, true);
-  table.matrix(prefix + "embeddings.position_embedding.weight", vision.patches() + 1, width);
-  table.layer_norm(prefix + "pre_layrnorm", width);
+  add_embeddings(table, vision, prefix + "embeddings.");
+  if (vision.tower == Tower::clip) table.layer_norm(prefix + "pre_layrnorm", width);
   for (int64_t layer = 0; layer < vision.num_hidden_layers; ++layer) {
     table.set_optional(layer >= config.vision_layers_used());
-    add_vision_layer(table, vision, fmt::format("{}encoder.layers.{}.", prefix, layer));
+    const std::string place = fmt::format("{}encoder.layers.{}.", prefix, layer);
+    if (vision.tower == Tower::intern) {
+      add_intern_layer(table, vision, place);
+    } else {
+      add_vision_layer(table, vision, place);
+    }
   }
   table.set_optional(true);
-  table.layer_norm(prefix + "post_layernorm", width);
+  if (vision.tower != Tower::intern) table.layer_norm(prefix + "post_layernorm", width);
 }
 
 void add_projector(Table& table, const VilaConfig& config) {
   table.begin(Part::mm_projector);
   for (const ProjectorLinear& linear : projector_linears(config)) {
+    if (!linear.norm.empty()) table.layer_norm(linear.norm, linear.in);
     table.linear(linear.prefix, linear.out, linear.in);
   }
 }
@@ -93,6 +134,11 @@ void add_decoder_layer(Table& table, const DecoderConfig& llm, const std::string
   table.matrix(prefix + "self_attn.q_proj.weight", query, width);
   table.matrix(prefix + "self_attn.k_proj.weight", key, width);
   table.matrix(prefix + "self_attn.v_proj.weight", key, width);
+  if (llm.has_qkv_bias) {
+    table.add(prefix + "self_attn.q_proj.bias", {query}, false);
+    table.add(prefix + "self_attn.k_proj.bias", {key}, false);
+    table.add(prefix + "self_attn.v_proj.bias", {key}, false);
+  }
   table.matrix(prefix + "self_attn.o_proj.weight", width, query);
   table.norm(prefix + "post_attention_layernorm", width);
   table.matrix(prefix + "mlp.gate_proj.weight", llm.intermediate_size, width);
@@ -124,6 +170,76 @@ std::optional<int64_t> mlp_depth(std::string_view type) {
   return depth;
 }
 
+/// times / over.
+struct Share {
+  int64_t times = 0;
+  int64_t over = 1;
+};
+
+/// A projector that merges neighbours first: rate, and the widths after it as shares of C (the
+/// channels of a feature), before two last layers of the language model's width.
+struct DownsampleType {
+  const char* name;
+  int64_t rate;
+  std::array<Share, 5> between;  // up to the first that is zero
+
+  std::vector<int64_t> widths(int64_t channels, int64_t out) const {
+    std::vector<int64_t> result = {rate * rate * channels};
+    for (const Share& share : between) {
+      if (share.times > 0) result.push_back(share.times * channels / share.over);
+    }
+    result.insert(result.end(), {out, out});
+    return result;
+  }
+};
+
+// base_projector.py of NVlabs/VILA at b760c34.
+constexpr DownsampleType kDownsampleTypes[] = {
+    {"mlp_downsample", 2, {}},
+    {"mlp_downsample_2x2_fix", 2, {}},
+    {"mlp_downsample_3x3_fix", 3, {{{3, 1}}}},
+    {"mlp_downsample_3x3_s2", 3, {{{3, 1}, {1, 1}, {1, 3}}}},
+    {"mlp_downsample_3x3_s2_new", 3, {{{4, 1}, {2, 1}, {1, 1}, {1, 3}}}},
+};
+
+const DownsampleType* find_downsample_type(std::string_view type) {
+  for (const DownsampleType& row : kDownsampleTypes) {
+    if (type == row.name) return &row;
+  }
+  return nullptr;
+}
+
+/// Widths between the layers of mlpNx_gelu.
+std::vector<int64_t> mlp_widths(const std::string& type, int64_t in, int64_t out) {
+  const std::optional<int64_t> depth = mlp_depth(type);
+  if (!depth) {
+    fail(ErrorCode::invalid_config,
+         "\"mm_projector_type\": expected identity, linear, mlpNx_gelu (N from 1 to {}), "
+         "mlp_downsample, mlp_downsample_2x2_fix, mlp_downsample_3x3_fix, mlp_downsample_3x3_s2 "
+         "or mlp_downsample_3x3_s2_new, found \"{}\"",
+         kMaxProjectorDepth, type);
+  }
+  std::vector<int64_t> widths(static_cast<size_t>(*depth) + 1, out);
+  widths.front() = in;
+  return widths;
+}
+
+/// Layers of an nn.Sequential are numbered through, GELU included. A projector that merges has a
+/// LayerNorm before every Linear but the last.
+std::vector<ProjectorLinear> number_linears(std::span<const int64_t> widths, bool has_norms,
+                                            int64_t number) {
+  std::vector<ProjectorLinear> linears;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) {
+    ProjectorLinear linear{.prefix = {}, .in = widths[i], .out = widths[i + 1]};
+    const bool is_last = i + 2 == widths.size();
+    if (has_norms && !is_last) linear.norm = fmt::format("{}.{}", kProjectorPrefix, number++);
+    linear.prefix = fmt::format("{}.{}", kProjectorPrefix, number++);
+    ++number;  // the GELU
+    linears.push_back(std::move(linear));
+  }
+  return linears;
+}
+
 }  // namespace
 
 std::vector<ProjectorLinear> projector_linears(const VilaConfig& config) {
@@ -138,18 +254,18 @@ std::vector<ProjectorLinear> projector_linears(const VilaConfig& config) {
          "\"mm_projector_type\": identity expects mm_hidden_size = hidden_size, found {} and {}",
          in, out);
   }
-  const std::optional<int64_t> depth = mlp_depth(type);
-  if (!depth) {
-    fail(ErrorCode::invalid_config,
-         "\"mm_projector_type\": expected identity, linear or mlpNx_gelu (N from 1 to {}), found "
-         "\"{}\"",
-         kMaxProjectorDepth, type);
-  }
-  std::vector<ProjectorLinear> linears;
-  for (int64_t i = 0; i < *depth; ++i) {
-    linears.push_back({fmt::format("{}.{}", prefix, 2 * i), i == 0 ? in : out, out});
-  }
-  return linears;
+  const DownsampleType* row = find_downsample_type(type);
+  const int64_t number = row == nullptr ? 0 : 1;  // the block that merges is number 0
+  const std::vector<int64_t> widths =
+      row == nullptr ? mlp_widths(type, in, out) : row->widths(in, out);
+  return number_linears(widths, row != nullptr, number);
+}
+
+Downsampling projector_downsampling(const VilaConfig& config) {
+  const DownsampleType* row = find_downsample_type(config.mm_projector_type);
+  if (row == nullptr) return {};
+  const bool is_old = config.generation == Generation::vila_1_5;
+  return {row->rate, is_old && config.mm_projector_type == "mlp_downsample"};
 }
 
 std::vector<Parameter> parameters(const VilaConfig& config) {

@@ -30,11 +30,23 @@ struct ProjectorLinear {
   std::string prefix;  // "model.mm_projector.0"
   int64_t in = 0;
   int64_t out = 0;
+  std::string norm{};  // prefix of the LayerNorm over its inputs; empty: none
 };
 
 /// The Linear layers of a projector type, a GELU (exact form) between any two of them.
 /// @throws Error{invalid_config} listing the known types.
 std::vector<ProjectorLinear> projector_linears(const VilaConfig& config);
+
+/// How a projector first merges neighbours: cells of rate x rate features become one row, in
+/// ascending order of rows (row-major) or columns. VILA1.5 was trained column-major with
+/// "mlp_downsample", NVILA row-major with the same name.
+struct Downsampling {
+  int64_t rate = 1;
+  bool is_column_major = false;
+};
+
+/// That of the config's projector; rate 1 for types without.
+Downsampling projector_downsampling(const VilaConfig& config);
 
 /// What the names of the tower's parameters begin with in the flat layout.
 inline constexpr const char* kVisionPrefix = "model.vision_tower.vision_tower.vision_model.";

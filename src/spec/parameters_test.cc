@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
-#include "vila/error.h"
 
 namespace vila::spec {
 namespace {
@@ -136,11 +136,55 @@ TEST(ProjectorLinears, OfEveryType) {
   EXPECT_TRUE(prefixes("identity").empty());
 }
 
+/// "prefix in->out", "norm+prefix in->out" where a norm stands in front.
+std::vector<std::string> steps(const VilaConfig& config) {
+  std::vector<std::string> result;
+  const size_t skipped = std::string("model.mm_projector.").size();
+  for (const ProjectorLinear& linear : projector_linears(config)) {
+    const std::string norm = linear.norm.empty() ? "" : linear.norm.substr(skipped) + "+";
+    result.push_back(
+        fmt::format("{}{} {}->{}", norm, linear.prefix.substr(skipped), linear.in, linear.out));
+  }
+  return result;
+}
+
+TEST(ProjectorLinears, ThatMergeNeighboursAreThoseOfTheReference) {
+  VilaConfig config = vila_7b();
+  config.mm_hidden_size = 1152;
+  config.llm.hidden_size = 3584;
+  config.mm_projector_type = "mlp_downsample";
+  EXPECT_EQ(steps(config), (std::vector<std::string>{"1+2 4608->3584", "4 3584->3584"}));
+  config.mm_projector_type = "mlp_downsample_3x3_fix";
+  EXPECT_EQ(steps(config),
+            (std::vector<std::string>{"1+2 10368->3456", "4+5 3456->3584", "7 3584->3584"}));
+  config.mm_projector_type = "mlp_downsample_3x3_s2";
+  EXPECT_EQ(steps(config),
+            (std::vector<std::string>{"1+2 10368->3456", "4+5 3456->1152", "7+8 1152->384",
+                                      "10+11 384->3584", "13 3584->3584"}));
+  config.mm_projector_type = "mlp_downsample_3x3_s2_new";
+  EXPECT_EQ(steps(config),
+            (std::vector<std::string>{"1+2 10368->4608", "4+5 4608->2304", "7+8 2304->1152",
+                                      "10+11 1152->384", "13+14 384->3584", "16 3584->3584"}));
+}
+
+TEST(ProjectorDownsampling, IsColumnMajorOnlyForVila15) {
+  VilaConfig config = vila_7b();
+  EXPECT_EQ(projector_downsampling(config).rate, 1);
+  config.mm_projector_type = "mlp_downsample";
+  config.generation = Generation::vila_1_5;
+  EXPECT_EQ(projector_downsampling(config).rate, 2);
+  EXPECT_TRUE(projector_downsampling(config).is_column_major);
+  config.generation = Generation::nvila;
+  EXPECT_FALSE(projector_downsampling(config).is_column_major);
+  config.mm_projector_type = "mlp_downsample_3x3_fix";
+  EXPECT_EQ(projector_downsampling(config).rate, 3);
+}
+
 TEST(ProjectorLinears, UnknownTypesListTheKnownOnes) {
   VilaConfig config = vila_7b();
   for (const char* type :
-       {"mlp_downsample", "mlp0x_gelu", "mlp17x_gelu", "mlp-2x_gelu", "mlpx_gelu", "mlp2x_gelu ",
-        "mlp99999999999999999999x_gelu", "", "identity"}) {
+       {"mlp_downsample_4x4", "mlp0x_gelu", "mlp17x_gelu", "mlp-2x_gelu", "mlpx_gelu",
+        "mlp2x_gelu ", "mlp99999999999999999999x_gelu", "", "identity"}) {
     config.mm_projector_type = type;
     try {
       projector_linears(config);

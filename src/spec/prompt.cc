@@ -90,7 +90,53 @@ int64_t count_images(std::string_view text) {
   return std::ssize(split(text, kImagePlaceholder)) - 1;
 }
 
+std::vector<TokenId> media_end_ids(const VilaConfig& config, const text::Tokenizer& tokenizer) {
+  if (config.generation != Generation::nvila) return {};
+  return tokenizer.encode("\n", {.add_bos = false});
+}
+
+const char* chat_template_name(const VilaConfig& config, const text::Tokenizer& tokenizer,
+                               std::string_view jinja) {
+  const bool is_old = config.has_vision() && config.generation == Generation::vila_2024_02;
+  if (config.generation == Generation::vila_1_5) {
+    if (tokenizer.token_id("<|start_header_id|>") >= 0) return "llama_3";
+    return tokenizer.token_id("<|im_start|>") >= 0 ? "hermes-2" : "vicuna_v1";
+  }
+  return is_old || jinja.empty() ? "vicuna_v1" : text::recognise_chat_template(jinja).name;
+}
+
+std::vector<TokenId> mark_media(const text::Tokenizer& tokenizer, std::span<const TokenId> ids) {
+  const TokenId image = tokenizer.token_id(kImagePlaceholder);
+  const TokenId video = tokenizer.token_id(kVideoPlaceholder);
+  std::vector<TokenId> marked(ids.begin(), ids.end());
+  for (TokenId& id : marked) {
+    if (id >= 0 && id == image) id = kImageToken;
+    if (id >= 0 && id == video) id = kVideoToken;
+  }
+  return marked;
+}
+
+std::string repeat_tiles(std::string_view prompt, std::span<const int64_t> tiles) {
+  const std::vector<std::string_view> parts = split(prompt, kImagePlaceholder);
+  if (parts.size() != tiles.size() + 1) {
+    fail(ErrorCode::invalid_argument,
+         "prompt: expected one <image> for each picture, found {} <image> and {} picture(s)",
+         parts.size() - 1, tiles.size());
+  }
+  std::string result(parts[0]);
+  for (size_t i = 0; i < tiles.size(); ++i) {
+    const bool is_single = tiles[i] == 1;
+    for (int64_t n = 0; n < tiles[i]; ++n)
+      result.append(kImagePlaceholder).append(is_single ? "" : "\n");
+    result += parts[i + 1];
+  }
+  return result;
+}
+
 std::vector<TokenId> tokenize_prompt(const text::Tokenizer& tokenizer, std::string_view prompt) {
+  if (tokenizer.token_id(kImagePlaceholder) >= 0) {
+    return mark_media(tokenizer, tokenizer.encode(prompt));
+  }
   std::vector<TokenId> ids;
   std::ptrdiff_t dropped = 0;
   bool is_first = true;

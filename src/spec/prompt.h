@@ -7,23 +7,56 @@
 #include <string_view>
 #include <vector>
 
+#include "spec/config.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace vila::spec {
 
 inline constexpr text::TokenId kImageToken = -200;   // IMAGE_TOKEN_INDEX
+inline constexpr text::TokenId kVideoToken = -201;   // a video behind one token (NVILA)
 inline constexpr text::TokenId kIgnoreLabel = -100;  // IGNORE_INDEX
 inline constexpr std::string_view kImagePlaceholder = "<image>";
+inline constexpr std::string_view kVideoPlaceholder = "<vila/video>";
+
+/// Whether an id stands for rows of a picture or video.
+constexpr bool is_media_token(text::TokenId id) {
+  return id == kImageToken || id == kVideoToken;
+}
 
 /// How often "<image>" stands in a text.
 int64_t count_images(std::string_view text);
 
-/// tokenizer_image_token of llava/mm_utils.py: each chunk between "<image>" is tokenised alone
+/// The ids of a prompt, -200 for each picture, -201 for each video.
+///
+/// Where the tokenizer has "<image>" as a token (NVILA), the prompt is tokenised whole and the ids
+/// of media tokens, which no table has rows for, are replaced.
+///
+/// Else tokenizer_image_token of llava/mm_utils.py: each chunk between "<image>" is tokenised alone
 /// (with BOS); where the first id of the prompt is BOS it is kept once and the first id of every
 /// chunk is dropped; -200 stands for each picture.
 std::vector<text::TokenId> tokenize_prompt(const text::Tokenizer& tokenizer,
                                            std::string_view prompt);
+
+/// Ids that stand behind each picture: of NVILA a newline, of earlier generations nothing.
+std::vector<text::TokenId> media_end_ids(const VilaConfig& config,
+                                         const text::Tokenizer& tokenizer);
+
+/// The template a checkpoint was trained with: vicuna_v1 of Feb 2024; of VILA1.5 told by the tokens
+/// that its tokenizer has, "llama_3", "hermes-2", else "vicuna_v1". NVILA and plain language models
+/// have that of their tokenizer.
+/// @param jinja  text::read_chat_template() of the checkpoint.
+/// @throws Error{invalid_model} NVILA or a language model with an unknown template.
+const char* chat_template_name(const VilaConfig& config, const text::Tokenizer& tokenizer,
+                               std::string_view jinja);
+
+/// Media ids of a tokenizer that has them as kImageToken and kVideoToken; other ids as they are.
+std::vector<text::TokenId> mark_media(const text::Tokenizer& tokenizer,
+                                      std::span<const text::TokenId> ids);
+
+/// Repeats the n-th "<image>" as "<image>\n" for each of its tiles, where there are several.
+/// @throws Error{invalid_argument} when `tiles` has another number than the prompt has "<image>".
+std::string repeat_tiles(std::string_view prompt, std::span<const int64_t> tiles);
 
 /// Puts the pictures of a request into its prompt: with no placeholder, "<image>\n" per picture in
 /// front (M24's run_vila.py). @throws Error{invalid_argument} giving both counts when they differ.

@@ -2,6 +2,10 @@
 // Ids and labels of the reference (NVlabs/VILA at 75214d6) in shared/conformance.
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -87,6 +91,120 @@ TEST_F(PromptGolden, PromptsWithPicturesHaveTheReferencesIds) {
     ++count;
   }
   EXPECT_EQ(count, 98);
+}
+
+/// The byte-level BPE of an archive with tokens added as the goldens say.
+class BytePromptGolden : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kConformance)) GTEST_SKIP() << kConformance << " is absent";
+  }
+
+  /// @param changed  edits the object of tokenizer.json.
+  template <typename Change>
+  static std::unique_ptr<text::Tokenizer> load(const std::string& name, const Change& changed) {
+    const test::TemporaryFolder folder;
+    auto files = test::unpack(kConformance / ("tokenizers/" + name + ".tar.xz"));
+    Json root = parse_json(files.at(name + "/tokenizer.json"), name);
+    changed(root);
+    write_file(folder / "tokenizer.json", root.dump());
+    write_file(folder / "tokenizer_config.json", files.at(name + "/tokenizer_config.json"));
+    return text::load_tokenizer(folder.path());
+  }
+
+  static void add_token(Json& root, const std::string& content, int64_t id) {
+    root["added_tokens"].push_back({{"id", id}, {"content", content}, {"special", true}});
+  }
+
+  static void add_media_tokens(Json& root, int64_t first) {
+    for (const char* token : {"<vila/sentinel>", "<image>", "<vila/video>"})
+      add_token(root, token, first++);
+  }
+
+  /// Qwen's vocabulary with the added tokens of an NVILA.
+  static std::unique_ptr<text::Tokenizer> load_nvila() {
+    return load("qwen3", [](Json& root) {
+      root["added_tokens"] = Json::array();
+      int64_t id = 151643;
+      for (const char* token : {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "[BOS]", "[PAD]"})
+        add_token(root, token, id++);
+      add_media_tokens(root, id);
+    });
+  }
+
+  /// Python's str.strip(): the reference takes blanks off every message.
+  static std::string stripped(const std::string& text) {
+    const size_t begin = text.find_first_not_of(" \t\n");
+    if (begin == std::string::npos) return {};
+    return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+  }
+
+  /// HEAD's ids name media by the tokenizer's ids, ours by kImageToken and kVideoToken.
+  static void expect_prompts(const text::Tokenizer& tokenizer, const std::string& name,
+                             const std::string& generation) {
+    int64_t count = 0;
+    for (const std::string& line :
+         test::read_xz_lines(kConformance / "prompts/image-tokens.jsonl.xz")) {
+      const Json row = parse_json(line, "image-tokens");
+      if (row.contains("kind") || row.contains("added") || row.at("tokenizer") != name ||
+          row.at("generations").front() != generation) {
+        continue;
+      }
+      const auto prompt = row.at("prompt").get<std::string>();
+      EXPECT_EQ(tokenize_prompt(tokenizer, prompt), mark_media(tokenizer, ids_of(row, "ids")))
+          << prompt;
+      ++count;
+    }
+    EXPECT_GE(count, 97);
+  }
+};
+
+TEST_F(BytePromptGolden, NvilaConversationsHaveTheReferencesIds) {
+  const auto llama = load("llama3", [](Json& root) { add_media_tokens(root, 128256); });
+  const auto nvila = load_nvila();
+  const std::map<std::string, const char*> templates = {
+      {"llama_3", "llama_3_eot"}, {"hermes-2", "hermes-2"}, {"qwen2.jinja", "qwen2"}};
+  int64_t count = 0;
+  for (const std::string& line :
+       test::read_xz_lines(kConformance / "prompts/image-tokens.jsonl.xz")) {
+    const Json row = parse_json(line, "image-tokens");
+    if (!row.contains("kind") || row.at("tokenizer") == "llama2-fast") continue;
+    SCOPED_TRACE(line);
+    const text::Tokenizer& tokenizer = row.at("tokenizer") == "llama3" ? *llama : *nvila;
+    std::vector<text::Message> messages;
+    for (const Json& text : row.at("messages")) {
+      const char* role = messages.size() % 2 == 0 ? "user" : "assistant";
+      messages.push_back({role, stripped(text.get<std::string>())});
+    }
+    std::optional<std::string> system;
+    if (row.at("no_system_prompt").get<bool>()) system = "";
+    const auto& used = text::find_chat_template(templates.at(row.at("template")));
+    const std::string prompt = text::render_chat(used, messages, system, true).text;
+    EXPECT_EQ(tokenize_prompt(tokenizer, prompt), mark_media(tokenizer, ids_of(row, "ids")));
+    ++count;
+  }
+  EXPECT_EQ(count, 26 + 52);
+}
+
+TEST_F(BytePromptGolden, Vila15WithLlama3HasTheReferencesIds) {
+  expect_prompts(*load("llama3", [](Json&) {}), "llama3", "M24");
+  const auto with_bos = load("llama3", [](Json& root) {
+    root["post_processor"] = {
+        {"type", "TemplateProcessing"},
+        {"single",
+         {{{"SpecialToken", {{"id", "<|begin_of_text|>"}}}}, {{"Sequence", {{"id", "A"}}}}}}};
+  });
+  expect_prompts(*with_bos, "llama3-bos", "M24");
+}
+
+TEST_F(BytePromptGolden, Vila15WithQwenHasTheReferencesIds) {
+  expect_prompts(*load("qwen3", [](Json&) {}), "qwen3", "M24");
+}
+
+TEST_F(BytePromptGolden, NvilaTokenisesThePromptWhole) {
+  expect_prompts(*load("llama3", [](Json& root) { add_media_tokens(root, 128256); }), "llama3",
+                 "HEAD");
+  expect_prompts(*load_nvila(), "nvila-like", "HEAD");
 }
 
 TEST_F(PromptGolden, TrainingSamplesHaveTheReferencesIdsAndLabels) {

@@ -72,6 +72,12 @@ TEST_F(PromptTest, PicturesWithoutPlaceholderGoToTheFront) {
   EXPECT_EQ(place_images("See <image>.", 1), "See <image>.");
 }
 
+TEST(RepeatTiles, PutsALineForEachTileOfAPicture) {
+  const std::vector<int64_t> tiles = {1, 3};
+  EXPECT_EQ(repeat_tiles("a<image>b<image>c", tiles), "a<image>b<image>\n<image>\n<image>\nc");
+  EXPECT_THROW(repeat_tiles("<image>", tiles), Error);
+}
+
 TEST_F(PromptTest, RefusesAnotherNumberOfPicturesThanPlaceholders) {
   EXPECT_THROW(place_images("<image>", 2), Error);
   EXPECT_THROW(place_images("<image><image>", 1), Error);

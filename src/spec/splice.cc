@@ -29,20 +29,28 @@ void check_limits(const Splice& layout, int64_t images, int64_t max_length) {
 
 }  // namespace
 
-Splice splice(std::span<const text::TokenId> ids, int64_t images, int64_t tokens_per_image,
+Splice splice(std::span<const text::TokenId> ids, std::span<const int64_t> media_rows,
               int64_t max_length) {
   Splice layout;
   int64_t text_begin = 0;
+  const auto count = static_cast<int64_t>(media_rows.size());
   for (int64_t i = 0; i < std::ssize(ids); ++i) {
-    if (ids[static_cast<size_t>(i)] != kImageToken) continue;
+    if (!is_media_token(ids[static_cast<size_t>(i)])) continue;
     append(layout, false, i - text_begin, text_begin);
-    append(layout, true, tokens_per_image, layout.images);
+    const int64_t rows = layout.images < count ? media_rows[static_cast<size_t>(layout.images)] : 0;
+    append(layout, true, rows, layout.images);
     ++layout.images;
     text_begin = i + 1;
   }
   append(layout, false, std::ssize(ids) - text_begin, text_begin);
-  check_limits(layout, images, max_length);
+  check_limits(layout, count, max_length);
   return layout;
+}
+
+Splice splice(std::span<const text::TokenId> ids, int64_t images, int64_t tokens_per_image,
+              int64_t max_length) {
+  const std::vector<int64_t> rows(static_cast<size_t>(images), tokens_per_image);
+  return splice(ids, rows, max_length);
 }
 
 std::vector<text::TokenId> splice_labels(const Splice& layout,

@@ -24,9 +24,15 @@ struct Splice {
   int64_t images = 0;
 };
 
-/// Lays out ids (with kImageToken) and pictures of `tokens_per_image` rows each.
-/// @throws Error{invalid_argument} when the number of kImageToken differs from `images`, or the
+/// Lays out ids with placeholders (kImageToken, kVideoToken) and, for each of them in order, as
+/// many rows as `media_rows` says.
+/// @throws Error{invalid_argument} when the number of placeholders differs from that of
+/// `media_rows`, or the
 ///         length exceeds `max_length` (0: no limit), naming both numbers.
+Splice splice(std::span<const text::TokenId> ids, std::span<const int64_t> media_rows,
+              int64_t max_length);
+
+/// The same for `images` pictures of `tokens_per_image` rows each.
 Splice splice(std::span<const text::TokenId> ids, int64_t images, int64_t tokens_per_image,
               int64_t max_length);
 

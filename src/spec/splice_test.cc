@@ -29,6 +29,16 @@ TEST(Splice, LaysOutTextAndPicturesInTheirOrder) {
   EXPECT_EQ(layout.segments[3].source, 1);
 }
 
+TEST(Splice, GivesEachPictureOrVideoItsOwnNumberOfRows) {
+  const std::vector<text::TokenId> ids = {1, kImageToken, 2, kVideoToken};
+  const std::vector<int64_t> rows = {3, 5};
+  const Splice layout = splice(ids, rows, 0);
+  EXPECT_EQ(layout.length, 1 + 3 + 1 + 5);
+  ASSERT_EQ(layout.segments.size(), 4U);
+  EXPECT_EQ(layout.segments[3].begin, 5);
+  EXPECT_EQ(layout.segments[3].source, 1);
+}
+
 TEST(Splice, SegmentsCoverEveryRowOnce) {
   const std::vector<TokenId> ids = {kImageToken, kImageToken, 3, kImageToken, 4, 5};
   const Splice layout = splice(ids, 3, 5, 0);
