@@ -42,10 +42,11 @@ struct Preparation {
   media::ProcessorConfig processor;
   int64_t tokens_per_image = 0;  // 0: not known without a model
   fs::path model;                // empty: none
+  std::string chat_template = "vicuna_v1";
 };
 
 Preparation prepare(const ExplainOptions& options) {
-  if (!options.mode.empty()) return {options.mode, picture_mode(options.mode), 0, {}};
+  if (!options.mode.empty()) return {options.mode, picture_mode(options.mode), 0, {}, "vicuna_v1"};
   const fs::path folder = resolve_model(options.model.model);
   const spec::VilaConfig config =
       spec::read_config(folder, formats::open_checkpoint(folder).vision_folder);
@@ -53,7 +54,9 @@ Preparation prepare(const ExplainOptions& options) {
     fail(ErrorCode::invalid_model, "{}: expected a model with a vision tower, found none",
          folder.string());
   }
-  return {config.image_aspect_ratio, config.image_processor, config.tokens_per_image(), folder};
+  return {config.image_aspect_ratio, config.image_processor, config.tokens_per_image(), folder,
+          spec::chat_template_name(config, *text::load_tokenizer(folder),
+                                   text::read_chat_template(folder))};
 }
 
 Json explain_image(const std::string& path, const Preparation& how, const media::Image& image,
@@ -84,7 +87,8 @@ Json explain_prompt(const std::string& prompt, int64_t images, const Preparation
   Question question;
   question.conversation.messages = {{"user", prompt}};
   place_images(question.conversation, images);
-  const std::string rendered = make_request(question, text::find_chat_template("vicuna_v1")).prompt;
+  const std::string rendered =
+      make_request(question, text::find_chat_template(how.chat_template)).prompt;
   Json json = {{"prompt", rendered}};
   if (!how.model.empty()) {
     const auto ids = spec::tokenize_prompt(*text::load_tokenizer(how.model), rendered);

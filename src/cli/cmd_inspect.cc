@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,6 +18,8 @@
 #include "formats/checkpoint.h"
 #include "spec/config.h"
 #include "spec/parameters.h"
+#include "spec/prompt.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace vila::cli {
@@ -74,13 +77,28 @@ Json tensors_json(const formats::Checkpoint& checkpoint) {
   return rows;
 }
 
+// Tiles of one picture that go through the tower together, at most.
+int64_t most_tiles(const spec::VilaConfig& config) {
+  const media::ProcessorConfig& processor = config.image_processor;
+  if (processor.mode == media::ProcessorConfig::Mode::dynamic) return processor.max_tiles + 1;
+  if (!config.s2) return 1;
+  int64_t tiles = 0;
+  for (const int64_t side : config.s2->sides) {
+    const int64_t count = side / config.s2->tile;
+    tiles = config.s2->is_dynamic ? tiles + count * count : std::max(tiles, count * count);
+  }
+  const int64_t largest = config.s2->sides.back() / config.s2->tile;
+  const int64_t extra = config.s2->is_dynamic ? processor.max_tiles - largest * largest : 0;
+  return tiles + std::max<int64_t>(extra, 0);
+}
+
 // Largest live set of the tower for one group of pictures: input and output of a layer, its
 // queries, keys and values, and the wide rows of the MLP.
 int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
   if (!config.has_vision()) return 0;
   const spec::VisionConfig& vision = *config.vision;
   const int64_t row = 5 * vision.hidden_size + vision.intermediate_size;
-  return images * (vision.patches() + 1) * row * static_cast<int64_t>(sizeof(float));
+  return images * most_tiles(config) * vision.rows() * row * static_cast<int64_t>(sizeof(float));
 }
 
 Json memory_json(const fs::path& folder, const spec::VilaConfig& config,
@@ -109,6 +127,28 @@ Json special_tokens_json(const text::Tokenizer& tokenizer) {
   return tokens;
 }
 
+const char* generation_of(const spec::VilaConfig& config) {
+  if (config.has_vision()) return spec::generation_name(config.generation);
+  return config.llm.has_qkv_bias ? "qwen2" : "llama";
+}
+
+/// A folder without tokenizer is inspected as well.
+void add_tokenizer(const fs::path& folder, const spec::VilaConfig& config, Json& report) {
+  constexpr std::array kFiles = {"tokenizer.model", "tokenizer.json", "llm/tokenizer.model",
+                                 "llm/tokenizer.json"};
+  const bool is_there =
+      std::ranges::any_of(kFiles, [&](const char* file) { return fs::exists(folder / file); });
+  if (!is_there) return;
+  const auto tokenizer = text::load_tokenizer(folder);
+  report["special_tokens"] = special_tokens_json(*tokenizer);
+  try {
+    report["template"] =
+        spec::chat_template_name(config, *tokenizer, text::read_chat_template(folder));
+  } catch (const Error&) {
+    report["template"] = "unknown";
+  }
+}
+
 void add_licence(const fs::path& folder, Json& report) {
   for (const char* name : {"LICENSE", "LICENSE.txt", "LICENCE"}) {
     if (fs::is_regular_file(folder / name)) report["licence"] = read_file(folder / name);
@@ -118,12 +158,12 @@ void add_licence(const fs::path& folder, Json& report) {
 Json make_report(const InspectOptions& options) {
   const fs::path folder = resolve_model(options.model.model);
   const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
-  const spec::VilaConfig config = spec::read_config(folder, checkpoint.vision_folder);
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   int64_t parameters = 0;
   for (const auto& [name, tensor] : checkpoint.tensors)
     parameters += tensor.numel();
   Json report = {{"path", folder.string()},
-                 {"generation", config.has_vision() ? "vila-2024-02" : "llama"},
+                 {"generation", generation_of(config)},
                  {"parameters", parameters},
                  {"parts", parts_json(checkpoint)},
                  {"config", spec::config_json(config)},
@@ -131,11 +171,8 @@ Json make_report(const InspectOptions& options) {
   if (config.has_vision()) {
     report["vision_config"] = spec::vision_config_json(*config.vision);
     report["tokens_per_image"] = config.tokens_per_image();
-    report["template"] = "vicuna_v1";
   }
-  if (fs::exists(folder / "tokenizer.model")) {
-    report["special_tokens"] = special_tokens_json(*text::load_tokenizer(folder));
-  }
+  add_tokenizer(checkpoint.folder, config, report);
   add_licence(folder, report);
   if (options.has_tensors) report["tensors"] = tensors_json(checkpoint);
   if (options.has_memory) report["memory"] = memory_json(folder, config, options);
@@ -169,9 +206,12 @@ void print_report(const Json& report) {
                         report["parameters"].get<double>() / 1e6,
                         report["context"].get<int64_t>()));
   if (report.contains("template")) {
-    write_out(fmt::format("template {}, {} tokens a picture\n",
-                          report["template"].get<std::string>(),
-                          report["tokens_per_image"].get<int64_t>()));
+    write_out(fmt::format("template {}", report["template"].get<std::string>()));
+    if (report.contains("tokens_per_image")) {
+      write_out(
+          fmt::format(", {} tokens a picture or tile", report["tokens_per_image"].get<int64_t>()));
+    }
+    write_out("\n");
   }
   for (const Json& part : report["parts"]) {
     write_out(fmt::format("  {:<14}{:>10.2f} M parameters {:>10.1f} MB  {}\n",

@@ -67,7 +67,7 @@ void add_engine_options(CLI::App& app, ModelOptions& options) {
 
 MemoryNeed memory_need(const std::filesystem::path& folder, int64_t context) {
   const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
-  const spec::VilaConfig config = spec::read_config(folder, checkpoint.vision_folder);
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   MemoryNeed need;
   for (const auto& [name, tensor] : checkpoint.tensors) {
     need.weights += static_cast<int64_t>(tensor.nbytes());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
@@ -65,14 +66,19 @@ struct Engine::State {
       : workspace(options),
         model(model::Vila::load(folder)),
         tokenizer(text::load_tokenizer(folder)),
-        chat_template(text::find_chat_template("vicuna_v1")) {
-    if (tokenizer->vocab_size() > model.config().llm.vocab_size) {
+        jinja(text::read_chat_template(folder)),
+        end_ids(spec::media_end_ids(model.config(), *tokenizer)) {
+    // NVILA's media tokens have no rows in the table.
+    const bool has_media_tokens = tokenizer->token_id(spec::kImagePlaceholder) >= 0;
+    if (!has_media_tokens && tokenizer->vocab_size() > model.config().llm.vocab_size) {
       fail(ErrorCode::invalid_model, "{}: the tokenizer has {} tokens, the model's table {}",
            folder.string(), tokenizer->vocab_size(), model.config().llm.vocab_size);
     }
   }
 
   std::unique_ptr<Sequence> start(const Request& request, const OnText& on_text);
+  std::vector<text::TokenId> tokenize(const Request& request,
+                                      const EncodedPictures& pictures) const;
   void prefill(Sequence& sequence, const Tensor& rows);
   Tensor step(std::span<Sequence* const> sequences);
   void step_all(const Active& active, std::span<BatchResult> results);
@@ -82,10 +88,27 @@ struct Engine::State {
   Workspace workspace;
   model::Vila model;
   std::unique_ptr<text::Tokenizer> tokenizer;
-  const text::ChatTemplate& chat_template;
+  std::string jinja;                   // the tokenizer's own chat template; may be empty
+  std::vector<text::TokenId> end_ids;  // behind each picture
   PictureCache pictures{kPictureCacheBytes};
   double load_ms = 0;
 };
+
+// The prompt's ids, "<image>" repeated for the tiles of a picture.
+std::vector<text::TokenId> Engine::State::tokenize(const Request& request,
+                                                   const EncodedPictures& encoded) const {
+  const bool is_repeated = encoded.media.size() > request.images.size();
+  const std::vector<text::TokenId> ids = spec::tokenize_prompt(
+      *tokenizer,
+      is_repeated ? spec::repeat_tiles(request.prompt, encoded.tokens) : request.prompt);
+  for (const text::TokenId id : ids) {
+    if (spec::is_media_token(id) || id < model.config().llm.vocab_size) continue;
+    fail(ErrorCode::invalid_argument,
+         "prompt: token \"{}\" has no row in the model's table; leave it out",
+         tokenizer->piece(id));
+  }
+  return ids;
+}
 
 // From a request to a sequence whose first token is chosen.
 std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnText& on_text) {
@@ -96,21 +119,29 @@ std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnT
     fail(ErrorCode::invalid_argument, "this model has no vision tower, but {} pictures were given",
          images);
   }
-  const std::vector<text::TokenId> ids = spec::tokenize_prompt(*tokenizer, request.prompt);
-  const int64_t tokens = config.has_vision() ? config.tokens_per_image() : 0;
-  const spec::Splice layout = spec::splice(ids, images, tokens, config.model_max_length);
+  // Counts and length that cannot fit are refused before the tower runs.
+  spec::splice(spec::tokenize_prompt(*tokenizer, request.prompt), images, config.tokens_per_image(),
+               config.model_max_length);
+  context().arena.reset();
+  Timings timings;
+  const EncodedPictures encoded =
+      pictures.encode(PictureCache::Job{model, context(), request.images, end_ids}, timings);
+  const std::vector<text::TokenId> ids = tokenize(request, encoded);
+  std::vector<int64_t> media_rows;
+  for (const Tensor& rows : encoded.media)
+    media_rows.push_back(rows.dim(0));
+  const spec::Splice layout = spec::splice(ids, media_rows, config.model_max_length);
   if (layout.length == 0) {
     fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least one token");
   }
   auto sequence = std::make_unique<Sequence>(
       Sequence::Start{config, *tokenizer, request.options, ids, layout.length}, on_text);
-  sequence->usage().image_tokens = images * tokens;
-
-  context().arena.reset();
-  const std::vector<Tensor> features =
-      pictures.encode(model, context(), request.images, sequence->timings());
+  sequence->usage().image_tokens =
+      std::accumulate(media_rows.begin(), media_rows.end(), int64_t{0});
+  sequence->timings().media = timings.media;
+  sequence->timings().vision = timings.vision;
   const Stopwatch watch;
-  prefill(*sequence, model.embed(context(), ids, layout, features));
+  prefill(*sequence, model.embed(context(), ids, layout, encoded.media));
   sequence->timings().prefill = watch.milliseconds() - sequence->timings().decode;
   return sequence;
 }
@@ -178,7 +209,7 @@ const text::Tokenizer& Engine::tokenizer() const {
 }
 
 const text::ChatTemplate& Engine::chat_template() const {
-  return state_->chat_template;
+  return text::find_chat_template(spec::chat_template_name(config(), tokenizer(), state_->jinja));
 }
 
 ops::Context& Engine::context() {

@@ -30,6 +30,7 @@ class Engine {
   const spec::VilaConfig& config() const;
   const text::Tokenizer& tokenizer() const;
   /// The template this checkpoint was trained with ("vicuna_v1" for the flat layout).
+  /// @throws Error{invalid_model} one that the tokenizer brings and that is not known.
   const text::ChatTemplate& chat_template() const;
   ops::Context& context();
   int64_t weight_bytes() const;

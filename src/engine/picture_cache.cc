@@ -2,11 +2,12 @@
 #include "engine/picture_cache.h"
 
 #include <algorithm>
-#include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
-#include "media/image_processor.h"
+#include "media/tiling.h"
 
 namespace vila::engine {
 namespace {
@@ -15,63 +16,78 @@ namespace {
 constexpr int64_t kActivationBytes = int64_t{24} << 20;
 constexpr int64_t kMaxGroup = 16;
 
-int64_t group_size(const spec::VisionConfig& config) {
-  const int64_t row_floats = 7 * config.hidden_size + 2 * config.intermediate_size;
+int64_t group_size(const spec::VilaConfig& config) {
+  const spec::VisionConfig& vision = *config.vision;
+  const int64_t row_floats = 7 * vision.hidden_size + 2 * vision.intermediate_size;
+  const int64_t largest = config.s2 ? config.s2->sides.back() / config.s2->tile : 1;
   const int64_t picture_bytes =
-      (config.patches() + 1) * row_floats * static_cast<int64_t>(sizeof(float));
+      largest * largest * vision.rows() * row_floats * static_cast<int64_t>(sizeof(float));
   return std::clamp<int64_t>(kActivationBytes / picture_bytes, 1, kMaxGroup);
+}
+
+size_t bytes_of(std::span<const Tensor> media) {
+  size_t bytes = 0;
+  for (const Tensor& rows : media)
+    bytes += rows.nbytes();
+  return bytes;
 }
 
 }  // namespace
 
-std::vector<Tensor> PictureCache::encode(const model::Vila& model, ops::Context& ctx,
-                                         std::span<const ImagePointer> images, Timings& timings) {
+EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
   drop_expired();
   ++clock_;
+  const bool is_tiled = job.images.size() == 1 && job.model.config().image_processor.is_tiled();
   std::vector<ImagePointer> missing;
-  for (const ImagePointer& image : images) {
+  for (const ImagePointer& image : job.images) {
     if (image == nullptr) fail(ErrorCode::invalid_argument, "a picture of the request is null");
-    const bool is_known = entries_.contains(image.get()) ||
+    const bool is_known = entries_.contains({image.get(), is_tiled}) ||
                           std::find(missing.begin(), missing.end(), image) != missing.end();
     if (!is_known) missing.push_back(image);
   }
   const std::span<const ImagePointer> all = missing;
-  const size_t step = missing.empty() ? 1 : static_cast<size_t>(group_size(*model.config().vision));
+  const size_t step = missing.empty() ? 1 : static_cast<size_t>(group_size(job.model.config()));
   for (size_t begin = 0; begin < all.size(); begin += step) {
-    encode_group(model, ctx, all.subspan(begin, std::min(step, all.size() - begin)), timings);
+    encode_group(job, all.subspan(begin, std::min(step, all.size() - begin)), is_tiled, timings);
   }
-  std::vector<Tensor> rows;
-  for (const ImagePointer& image : images) {
-    Entry& entry = entries_.at(image.get());
+  EncodedPictures encoded;
+  for (const ImagePointer& image : job.images) {
+    Entry& entry = entries_.at({image.get(), is_tiled});
     entry.last_use = clock_;
-    rows.push_back(entry.rows);
+    encoded.media.insert(encoded.media.end(), entry.media.begin(), entry.media.end());
+    encoded.tokens.push_back(std::ssize(entry.media));
   }
   shrink();
-  return rows;
+  return encoded;
 }
 
-void PictureCache::encode_group(const model::Vila& model, ops::Context& ctx,
-                                std::span<const ImagePointer> group, Timings& timings) {
-  ArenaScope scope(ctx.arena);
-  const spec::VilaConfig& config = model.config();
-  const auto count = static_cast<int64_t>(group.size());
-  const int64_t side = config.image_processor.image_size;
+void PictureCache::encode_group(const Job& job, std::span<const ImagePointer> group, bool is_tiled,
+                                Timings& timings) {
+  ArenaScope scope(job.ctx.arena);
+  media::ProcessorConfig processor = job.model.config().image_processor;
+  if (!is_tiled && processor.is_tiled()) processor.mode = media::ProcessorConfig::Mode::resize;
 
   Stopwatch watch;
-  Tensor pixels = arena_tensor(ctx.arena, DType::f32, {count, 3, side, side});
-  for (int64_t i = 0; i < count; ++i) {
-    const Tensor picture =
-        media::process_image(*group[static_cast<size_t>(i)], config.image_processor);
-    std::memcpy(pixels.rows(i, i + 1).raw(), picture.raw(), picture.nbytes());
+  std::vector<media::Image> tiles;
+  model::MediaBatch batch{.pixels = {}, .pictures = {}, .end_ids = job.end_ids};
+  for (const ImagePointer& image : group) {
+    media::TiledPicture picture = media::tile_picture(*image, processor);
+    batch.pictures.push_back(
+        {std::ssize(picture.tiles), picture.block.rows, picture.block.columns});
+    std::ranges::move(picture.tiles, std::back_inserter(tiles));
   }
+  batch.pixels = media::normalise_tiles(tiles, processor);
   timings.media += watch.milliseconds();
 
   watch.restart();
-  const Tensor rows = model.encode_images(ctx, pixels);  // [N, tokens, D]
-  for (int64_t i = 0; i < count; ++i) {
-    const ImagePointer& image = group[static_cast<size_t>(i)];
-    const Tensor own = rows.rows(i, i + 1).to(DType::f32).reshape({rows.dim(1), rows.dim(2)});
-    entries_.insert_or_assign(image.get(), Entry{image, own, clock_});
+  const std::vector<Tensor> media = job.model.encode_media(job.ctx, batch);
+  size_t next = 0;
+  for (size_t i = 0; i < group.size(); ++i) {
+    const model::PictureTiles& picture = batch.pictures[i];
+    Entry entry{group[i], {}, clock_};
+    for (int64_t n = 0; n < (picture.block_rows > 0 ? 1 : picture.tiles); ++n)
+      entry.media.push_back(media[next++].to(DType::f32));
+    entries_.insert_or_assign(Key{group[i].get(), is_tiled}, std::move(entry));
   }
   timings.vision += watch.milliseconds();
 }
@@ -82,13 +98,13 @@ void PictureCache::drop_expired() {
 
 void PictureCache::shrink() {
   size_t bytes = 0;
-  for (const auto& [image, entry] : entries_)
-    bytes += entry.rows.nbytes();
+  for (const auto& [key, entry] : entries_)
+    bytes += bytes_of(entry.media);
   while (bytes > max_bytes_) {
     const auto oldest = std::min_element(
         entries_.begin(), entries_.end(),
         [](const auto& a, const auto& b) { return a.second.last_use < b.second.last_use; });
-    bytes -= oldest->second.rows.nbytes();
+    bytes -= bytes_of(oldest->second.media);
     entries_.erase(oldest);
   }
 }

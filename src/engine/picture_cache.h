@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/request.h"
@@ -12,33 +13,48 @@
 
 namespace vila::engine {
 
+/// The pictures of a request as rows of the language model.
+struct EncodedPictures {
+  std::vector<Tensor> media;    // [t, D] for each media token, owning
+  std::vector<int64_t> tokens;  // how many media tokens each picture takes: its tiles, or 1
+};
+
 /// Pictures as rows of the language model, each encoded once while its owner keeps it (several
 /// requests, turns of a conversation). Bounded: the longest unused go first. One thread.
 class PictureCache {
  public:
   using ImagePointer = std::shared_ptr<const media::Image>;
 
+  /// What to encode, by what.
+  struct Job {
+    const model::Vila& model;
+    ops::Context& ctx;
+    std::span<const ImagePointer> images;
+    std::span<const text::TokenId> end_ids;  // behind each picture
+  };
+
   explicit PictureCache(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// Rows [tokens_per_image, D] of each picture, in order, owning their memory. Adds to
-  /// timings.media and timings.vision what it took.
+  /// Rows of each picture, in order. A single picture of a model with dynamic tiles is cut, several
+  /// are not. Adds to timings.media and timings.vision what it took.
   /// @throws Error{invalid_argument} a null picture; Error{invalid_image}.
-  std::vector<Tensor> encode(const model::Vila& model, ops::Context& ctx,
-                             std::span<const ImagePointer> images, Timings& timings);
+  EncodedPictures encode(const Job& job, Timings& timings);
 
  private:
+  using Key = std::pair<const media::Image*, bool>;  // and whether it was cut into tiles
+
   struct Entry {
     std::weak_ptr<const media::Image> image;
-    Tensor rows;
+    std::vector<Tensor> media;
     uint64_t last_use = 0;
   };
 
-  void encode_group(const model::Vila& model, ops::Context& ctx,
-                    std::span<const ImagePointer> group, Timings& timings);
+  void encode_group(const Job& job, std::span<const ImagePointer> group, bool is_tiled,
+                    Timings& timings);
   void drop_expired();
   void shrink();
 
-  std::map<const media::Image*, Entry> entries_;
+  std::map<Key, Entry> entries_;
   size_t max_bytes_;
   uint64_t clock_ = 0;
 };

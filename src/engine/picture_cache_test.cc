@@ -33,7 +33,7 @@ class PictureCacheTest : public testing::Test {
   std::vector<Tensor> encode(PictureCache& cache,
                              const std::vector<PictureCache::ImagePointer>& images) {
     Timings timings;
-    return cache.encode(model_, workspace_.context(), images, timings);
+    return cache.encode({model_, workspace_.context(), images, {}}, timings).media;
   }
 
   Workspace workspace_;

@@ -16,11 +16,22 @@ int64_t cache_capacity(const Sequence::Start& start) {
   return start.rows + std::min(start.options.max_tokens, context - start.rows);
 }
 
+// Special tokens never show in the text, so a stop string such as "<|eot_id|>" is met by its id.
+std::vector<text::TokenId> end_ids(const Sequence::Start& start) {
+  std::vector<text::TokenId> ids = {static_cast<text::TokenId>(start.config.llm.eos_token_id),
+                                    start.tokenizer.eos_id()};
+  for (const std::string& stop : start.options.stop) {
+    const text::TokenId id = start.tokenizer.token_id(stop);
+    if (start.tokenizer.is_special(id)) ids.push_back(id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 Sequence::Sequence(const Start& start, OnText on_text)
     : tokenizer_(start.tokenizer),
-      config_eos_(start.config.llm.eos_token_id),
+      end_ids_(end_ids(start)),
       max_tokens_(start.options.max_tokens),
       ignores_eos_(start.options.ignore_eos),
       logprobs_(start.options.logprobs),
@@ -43,7 +54,7 @@ void Sequence::accept(std::span<const float> logits) {
 
 void Sequence::choose(std::span<const float> logits) {
   const text::TokenId id = sampler_.sample(logits);
-  if (!ignores_eos_ && (id == config_eos_ || id == tokenizer_.eos_id())) {
+  if (!ignores_eos_ && ends(id)) {
     finish("stop");
     return;
   }
@@ -57,6 +68,10 @@ void Sequence::choose(std::span<const float> logits) {
   } else if (count >= max_tokens_ || cache_.length() >= cache_.capacity()) {
     finish("length");
   }
+}
+
+bool Sequence::ends(text::TokenId id) const {
+  return std::ranges::find(end_ids_, id) != end_ids_.end();
 }
 
 // Whether the reader wants more.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/request.h"
 #include "engine/sampler.h"
@@ -50,11 +51,12 @@ class Sequence {
 
  private:
   void choose(std::span<const float> logits);
+  bool ends(text::TokenId id) const;
   bool emit(const std::string& text);
   void finish(const char* reason);
 
   const text::Tokenizer& tokenizer_;
-  int64_t config_eos_;
+  std::vector<text::TokenId> end_ids_;  // EOS, and stop strings that are one special token
   int64_t max_tokens_;
   bool ignores_eos_;
   int64_t logprobs_;

@@ -3,22 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
 #include <span>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "engine/sampler.h"
+#include "engine/verify_case.h"
 #include "formats/safetensors.h"
 #include "media/decode.h"
-#include "media/image_processor.h"
+#include "media/tiling.h"
 #include "model/vila.h"
 #include "spec/prompt.h"
 #include "spec/splice.h"
@@ -28,45 +25,14 @@
 namespace vila::engine {
 namespace {
 
-constexpr double kPixelTolerance = 2e-6;  // absolute: 8-bit resampling is exact
+constexpr double kPixelTolerance = 2e-6;        // absolute: 8-bit resampling is exact
+constexpr double kScaledPixelTolerance = 5e-6;  // S2 resizes in f32
 constexpr double kTensorTolerance = 3e-5;
 constexpr double kTieMargin = 1e-3;  // ids whose logits are closer may stand in any order
 constexpr int64_t kTop = 5;
 
 using Ids = std::vector<text::TokenId>;
 using TensorMap = std::map<std::string, Tensor, std::less<>>;
-
-struct Prompt {
-  std::string name;
-  std::string text;
-  std::vector<std::filesystem::path> images;
-  Ids ids;
-  Ids greedy_ids;
-  int64_t length = 0;
-};
-
-std::vector<Prompt> read_prompts(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "inputs" / "prompt.json";
-  const Json json = parse_json(read_file(path), path.string());
-  std::vector<Prompt> prompts;
-  try {
-    for (const Json& item : json.at("prompts")) {
-      Prompt prompt{.name = item.at("name").get<std::string>(),
-                    .text = item.at("prompt").get<std::string>(),
-                    .images = {},
-                    .ids = item.at("input_ids").get<Ids>(),
-                    .greedy_ids = item.at("greedy_ids").get<Ids>(),
-                    .length = item.at("sequence_length").get<int64_t>()};
-      for (const Json& image : item.at("images")) {
-        prompt.images.push_back(folder / image.get<std::string>());
-      }
-      prompts.push_back(std::move(prompt));
-    }
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::invalid_data, "{}: not a recorded case: {}", path.string(), error.what());
-  }
-  return prompts;
-}
 
 VerifyRow compare_ids(std::string name, std::span<const text::TokenId> actual,
                       std::span<const text::TokenId> expected) {
@@ -90,8 +56,9 @@ VerifyRow compare_ids(std::string name, std::span<const text::TokenId> actual,
 
 VerifyRow compare_tensors(std::string name, const Tensor& actual, const Tensor& expected) {
   VerifyRow row{.name = std::move(name), .tolerance = kTensorTolerance};
-  if (row.name.find(".vision.pixels") != std::string::npos) {
-    row.tolerance = kPixelTolerance;
+  const bool is_scaled = row.name.find(".vision.pixels") != std::string::npos;
+  if (is_scaled || row.name.ends_with(".pixel_values")) {
+    row.tolerance = is_scaled ? kScaledPixelTolerance : kPixelTolerance;
     row.is_absolute = true;
   }
   if (!(actual.shape() == expected.shape())) {
@@ -145,6 +112,7 @@ class Verifier {
         expected_(formats::read_safetensors(folder / "expected.safetensors").tensors) {}
 
   void run(const Prompt& prompt);
+  void run_pools(const Case& recorded);
 
   std::vector<VerifyRow> take_rows() { return std::move(rows_); }
 
@@ -153,7 +121,14 @@ class Verifier {
 
   void observe(std::string_view name, const Tensor& tensor);
   void check(const std::string& name, const Tensor& actual);
+
+  Ids end_ids() const { return spec::media_end_ids(model_.config(), *tokenizer_); }
+
+  media::TiledPicture prepare(const Prompt& prompt, const std::filesystem::path& path) const;
   std::vector<Tensor> encode(const Prompt& prompt);
+  std::vector<Tensor> encode_pictures(const Prompt& prompt);
+  Tensor encode_video(const Prompt& prompt);
+  Tensor frames(const Prompt& prompt);
   Greedy decode(const Prompt& prompt, std::span<const Tensor> images);
   void check_greedy(const Prompt& prompt, const Greedy& greedy);
   void report_unseen(const Prompt& prompt);
@@ -164,6 +139,7 @@ class Verifier {
   TensorMap expected_;
   std::set<std::string> seen_;  // names in expected_ that were compared
   std::string prefix_;          // name of the prompt and a dot
+  int64_t tower_calls_ = 0;     // of this prompt: S2 calls the tower once for each scale
   std::vector<VerifyRow> rows_;
 };
 
@@ -183,41 +159,90 @@ void Verifier::observe(std::string_view name, const Tensor& tensor) {
     check("logits_last", tensor.rows(std::max<int64_t>(0, rows - 16), rows));
     return;
   }
-  check(name.starts_with("vision.") ? text + ".0" : text, tensor);
+  if (name == "vision.pixels") ++tower_calls_;
+  check(name.starts_with("vision.") ? fmt::format("{}.{}", text, tower_calls_ - 1) : text, tensor);
   if (text == fmt::format("layer.{}", last_layer)) check("layer.last", tensor);
 }
 
+media::TiledPicture Verifier::prepare(const Prompt& prompt,
+                                      const std::filesystem::path& path) const {
+  media::ProcessorConfig processor = model_.config().image_processor;
+  if (!prompt.is_tiled && processor.is_tiled())
+    processor.mode = media::ProcessorConfig::Mode::resize;
+  return media::tile_picture(media::load_image(path), processor);
+}
+
+std::vector<Tensor> Verifier::encode_pictures(const Prompt& prompt) {
+  std::vector<media::Image> tiles;
+  const Ids ends = end_ids();
+  model::MediaBatch batch{.pixels = {}, .pictures = {}, .end_ids = ends};
+  for (const std::filesystem::path& path : prompt.images) {
+    media::TiledPicture picture = prepare(prompt, path);
+    batch.pictures.push_back(
+        {std::ssize(picture.tiles), picture.block.rows, picture.block.columns});
+    std::ranges::move(picture.tiles, std::back_inserter(tiles));
+  }
+  batch.pixels = media::normalise_tiles(tiles, model_.config().image_processor);
+  check("pixel_values", batch.pixels);
+  return model_.encode_media(context(), batch);
+}
+
+// The frames of a video, as they stand behind one token or in a row of picture tokens.
+Tensor Verifier::frames(const Prompt& prompt) {
+  std::vector<media::Image> images;
+  for (const std::filesystem::path& path : prompt.images)
+    images.push_back(std::move(prepare(prompt, path).tiles.front()));
+  return media::normalise_tiles(images, model_.config().image_processor);
+}
+
+Tensor Verifier::encode_video(const Prompt& prompt) {
+  const Ids ends = end_ids();
+  model::VideoBatch batch{.pixels = frames(prompt), .pools = {}, .end_ids = ends};
+  if (prompt.route == Route::video_pooled) batch.pools = model_.config().video_pools;
+  check("pixel_values", batch.pixels);
+  return model_.encode_video(context(), batch);
+}
+
 std::vector<Tensor> Verifier::encode(const Prompt& prompt) {
-  std::vector<Tensor> images;
-  if (prompt.images.empty()) return images;
-  const media::ProcessorConfig& processor = model_.config().image_processor;
-  const auto count = static_cast<int64_t>(prompt.images.size());
-  const int64_t side = processor.image_size;
-  const Tensor pixels = Tensor::empty(DType::f32, {count, 3, side, side});
-  for (int64_t i = 0; i < count; ++i) {
-    const media::Image image = media::load_image(prompt.images[static_cast<size_t>(i)]);
-    const Tensor picture = media::process_image(image, processor);
-    std::memcpy(pixels.rows(i, i + 1).raw(), picture.raw(), picture.nbytes());
+  if (prompt.images.empty()) return {};
+  std::vector<Tensor> media = prompt.route == Route::pictures
+                                  ? encode_pictures(prompt)
+                                  : std::vector<Tensor>{encode_video(prompt)};
+  for (size_t i = 0; i < media.size(); ++i)
+    check(fmt::format("media.{}", i), media[i]);
+  return media;
+}
+
+// The other poolings that a video case records, of the frames of its first prompt.
+void Verifier::run_pools(const Case& recorded) {
+  if (recorded.other_pools.empty()) return;
+  prefix_.clear();
+  context().arena.reset();
+  context().observer = {};
+  const Ids ends = end_ids();
+  const Ids separator = tokenizer_->encode(recorded.separator, {.add_bos = false});
+  for (const OtherPools& other : recorded.other_pools) {
+    model::VideoBatch batch{
+        .pixels = frames(recorded.prompts.front()), .pools = other.pools, .end_ids = ends};
+    if (other.pools.size() > 1) batch.separator_ids = separator;
+    check(other.name, model_.encode_video(context(), batch));
   }
-  const Tensor rows = model_.encode_images(context(), pixels).to(DType::f32);
-  for (int64_t i = 0; i < count; ++i) {
-    images.push_back(rows.rows(i, i + 1).reshape({rows.dim(1), rows.dim(2)}));
-  }
-  return images;
 }
 
 Greedy Verifier::decode(const Prompt& prompt, std::span<const Tensor> images) {
   const auto steps = static_cast<int64_t>(prompt.greedy_ids.size());
-  const spec::Splice layout =
-      spec::splice(prompt.ids, static_cast<int64_t>(images.size()),
-                   model_.config().has_vision() ? model_.config().tokens_per_image() : 0, 0);
+  std::vector<int64_t> media_rows;
+  for (const Tensor& image : images)
+    media_rows.push_back(image.dim(0));
+  const Ids ids = spec::mark_media(*tokenizer_, prompt.ids);
+  const spec::Splice layout = spec::splice(ids, media_rows, 0);
   rows_.push_back(compare_ids(prefix_ + "sequence_length",
                               Ids{static_cast<text::TokenId>(layout.length)},
                               Ids{static_cast<text::TokenId>(prompt.length)}));
   model::KvCache cache(model_.config().llm, layout.length + steps);
   Greedy greedy;
   greedy.top_logits = Tensor::empty(DType::f32, {steps, kTop});
-  Tensor rows = model_.embed(context(), prompt.ids, layout, images);
+  Tensor rows = model_.embed(context(), ids, layout, images);
   for (int64_t step = 0; step < steps; ++step) {
     const model::SequenceStep part{&cache, rows.dim(0)};
     const Tensor all = model_.decode(context(), rows, {&part, 1}, true);
@@ -254,12 +279,14 @@ void Verifier::report_unseen(const Prompt& prompt) {
 
 void Verifier::run(const Prompt& prompt) {
   prefix_ = prompt.name + ".";
+  tower_calls_ = 0;
   context().arena.reset();
   context().observer = [this](std::string_view name, const Tensor& tensor) {
     observe(name, tensor);
   };
   rows_.push_back(compare_ids(prefix_ + "input_ids",
-                              spec::tokenize_prompt(*tokenizer_, prompt.text), prompt.ids));
+                              spec::tokenize_prompt(*tokenizer_, prompt.text),
+                              spec::mark_media(*tokenizer_, prompt.ids)));
   const std::vector<Tensor> images = encode(prompt);
   check_greedy(prompt, decode(prompt, images));
   report_unseen(prompt);
@@ -269,10 +296,11 @@ void Verifier::run(const Prompt& prompt) {
 
 std::vector<VerifyRow> verify_reference(const std::filesystem::path& case_folder,
                                         const LoadOptions& options) {
-  const std::vector<Prompt> prompts = read_prompts(case_folder);
+  const Case recorded = read_case(case_folder);
   Verifier verifier(case_folder, options);
-  for (const Prompt& prompt : prompts)
+  for (const Prompt& prompt : recorded.prompts)
     verifier.run(prompt);
+  verifier.run_pools(recorded);
   return verifier.take_rows();
 }
 

@@ -32,14 +32,38 @@ class ReferenceParity : public testing::Test {
   const fs::path case_ = fs::path(VILA_SOURCE_DIR) / "../shared/conformance/reference/vila-7b-tiny";
 };
 
-TEST_F(ReferenceParity, EveryTensorAndTokenOfVila7bTinyEqualsTheReference) {
-  const std::vector<VerifyRow> rows = verify_reference(case_, {.threads = 2});
-  EXPECT_GE(rows.size(), 40U);
+const fs::path kReference = fs::path(VILA_SOURCE_DIR) / "../shared/conformance/reference";
+
+/// A published layout, and how many recorded things there are at least to compare.
+struct Published {
+  const char* name;
+  size_t rows;
+};
+
+class PublishedParity : public ::testing::TestWithParam<Published> {};
+
+TEST_P(PublishedParity, EveryTensorAndTokenEqualsTheReference) {
+  const fs::path folder = kReference / GetParam().name;
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is absent";
+  const std::vector<VerifyRow> rows = verify_reference(folder, {.threads = 2});
+  EXPECT_GE(rows.size(), GetParam().rows);
   for (const VerifyRow& row : rows) {
     EXPECT_TRUE(row.is_passed) << row.name << ": max abs " << row.max_abs << ", relative "
                                << row.relative << " " << row.note;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    All, PublishedParity,
+    ::testing::Values(Published{"vila-7b-tiny", 40}, Published{"vila1.5-tiny", 40},
+                      Published{"vila1.5-s2-tiny", 30}, Published{"vila1.5-internvit-tiny", 30},
+                      Published{"nvila-tiny", 40}, Published{"nvila-lite-tiny", 40},
+                      Published{"nvila-video-tiny", 40}),
+    [](const auto& row) {
+      std::string name = row.param.name;
+      std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
+      return name;
+    });
 
 TEST_F(ReferenceParity, EqualsItOnTheScalarKernelsAsWell) {
   for (const VerifyRow& row : verify_reference(case_, {.threads = 1, .isa = "scalar"})) {
