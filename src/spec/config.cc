@@ -99,15 +99,22 @@ std::optional<MultiScale> read_multi_scale(const Fields& fields) {
   return s2;
 }
 
+Json parse_encoder(const Fields& fields, const std::string& text) {
+  try {
+    return parse_json(text, "video_encoder");
+  } catch (const Error&) {
+    fields.expect(false, "video_encoder", "JSON in a string");
+  }
+  return {};
+}
+
 /// "{\"_target_\": \"llava.model.encoders.TSPVideoEncoder\", \"pool_sizes\": [[8, 1, 1]]}", a
 /// string that holds JSON, or the object itself.
 VideoPools read_video_pools(const Fields& fields) {
   const Json* value = fields.find("video_encoder");
   if (value == nullptr) return {};
   Json encoder = *value;
-  if (encoder.is_string()) {
-    encoder = parse_json(value->get<std::string>(), fields.source() + ": \"video_encoder\"");
-  }
+  if (encoder.is_string()) encoder = parse_encoder(fields, value->get<std::string>());
   fields.expect(encoder.is_object(), "video_encoder", "an object");
   const auto sizes = encoder.find("pool_sizes");
   if (sizes == encoder.end() || sizes->is_null()) return {};
@@ -147,9 +154,7 @@ void read_multimodal(const Fields& fields, const fs::path& vision_folder, VilaCo
 }
 
 /// Feb 2024: one config.json for the language model and the rest.
-VilaConfig read_flat(const fs::path& path, const fs::path& vision_folder) {
-  const Json root = read_object(path);
-  const Fields fields(root, path.string());
+VilaConfig read_flat(const Fields& fields, const fs::path& vision_folder) {
   VilaConfig config;
   config.llm = read_decoder(fields);
   config.model_max_length = read_max_length(fields, config.llm);
@@ -161,10 +166,8 @@ VilaConfig read_flat(const fs::path& path, const fs::path& vision_folder) {
 
 /// VILA1.5 and NVILA: a config in each folder; that of the language model counts, not the copy in
 /// the root. Only NVILA's root names encoders.
-VilaConfig read_three_folders(const fs::path& folder, const fs::path& vision_folder) {
-  const fs::path path = folder / "config.json";
-  const Json root = read_object(path);
-  const Fields fields(root, path.string());
+VilaConfig read_three_folders(const Fields& fields, const fs::path& folder,
+                              const fs::path& vision_folder) {
   VilaConfig config;
   const bool is_nvila =
       fields.find("image_encoder") != nullptr || fields.find("video_encoder") != nullptr;
@@ -220,8 +223,11 @@ int64_t VilaConfig::tokens_per_image() const {
 
 VilaConfig read_config(const fs::path& folder, const fs::path& vision_folder) {
   const fs::path path = folder / "config.json";
-  VilaConfig config = formats::has_three_folders(folder) ? read_three_folders(folder, vision_folder)
-                                                         : read_flat(path, vision_folder);
+  const Json root = read_object(path);
+  const Fields fields(root, path.string());
+  VilaConfig config = formats::has_three_folders(folder)
+                          ? read_three_folders(fields, folder, vision_folder)
+                          : read_flat(fields, vision_folder);
   validate(config, path.string());
   return config;
 }
