@@ -359,9 +359,8 @@ TEST(PublishedConfigs, AreReadFromTheirThreeFolders) {
     EXPECT_EQ(config.tower_tokens(), expected.tower_tokens);
     EXPECT_EQ(config.tokens_per_image(), expected.tokens_per_image);
     EXPECT_EQ(config.llm.has_qkv_bias, expected.generation == Generation::nvila);
-    const VideoPools pools = std::string(expected.name) == "nvila-video-tiny"
-                                 ? VideoPools{{8, 1, 1}}
-                                 : VideoPools{};
+    const VideoPools pools =
+        std::string(expected.name) == "nvila-video-tiny" ? VideoPools{{8, 1, 1}} : VideoPools{};
     EXPECT_EQ(config.video_pools, pools);
   }
 }
