@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eval/json_cursor.h"
+
+namespace vila::eval {
+
+/// A benchmark's files as someone unpacked them: found by name, whichever subfolder they are in.
+/// Immutable once built.
+class DataFolder {
+ public:
+  /// Lists the folder, four levels deep, without its pictures. @throws Error{not_found}
+  explicit DataFolder(std::filesystem::path root);
+
+  const std::filesystem::path& root() const { return root_; }
+
+  /// The file with the first of `names` that is there, the one nearest to the root; a name may
+  /// start or end with '*'.
+  std::optional<std::filesystem::path> find(std::initializer_list<std::string_view> names) const;
+
+  /// The same. @throws Error{not_found} naming folder, names and what they are for.
+  std::filesystem::path require(std::string_view what,
+                                std::initializer_list<std::string_view> names) const;
+
+  /// All files with a name of that form, in order of path.
+  std::vector<std::filesystem::path> all(std::string_view name) const;
+
+  /// The picture `name` (as the rows give it, folders included), below the root or one of its
+  /// folders. @throws Error{not_found} naming `row`.
+  std::filesystem::path picture(const std::string& name, const std::string& row) const;
+
+ private:
+  std::filesystem::path root_;
+  std::vector<std::filesystem::path> files_;    // by depth, then by name
+  std::vector<std::filesystem::path> folders_;  // the same, the root first
+};
+
+/// Calls `read` on each line of JSONL that has more than white space, with a cursor whose messages
+/// name file and line. A byte order mark, CRLF and (as in SEED-Bench's own files) a comma after an
+/// object are passed over. @throws Error{not_found | invalid_data}
+void read_jsonl(const std::filesystem::path& path,
+                const std::function<void(JsonCursor& line, int64_t number)>& read);
+
+}  // namespace vila::eval

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vila::eval {
+
+/// Walks through strict JSON text without building a tree: the answers and annotations of VQAv2 are
+/// hundreds of megabytes. The caller asks for what it expects next; anything else is an Error that
+/// names source, line and column. A view: the text must outlive it; one thread.
+///
+///   cursor.enter_array();
+///   while (cursor.next_item()) {
+///     cursor.enter_object();
+///     while (cursor.next_key(key)) key == "answer" ? cursor.string(answer) : cursor.skip();
+///   }
+///   cursor.finish();
+class JsonCursor {
+ public:
+  /// A byte order mark at the start is passed over. @param source  named in messages
+  JsonCursor(std::string_view text, std::string source);
+
+  enum class Kind { object, array, string, number, boolean, null };
+
+  /// What stands next. @throws Error{invalid_data} when it is no value.
+  Kind peek();
+
+  void enter_object();
+  /// Reads the next key of the object, or leaves the object and returns false.
+  bool next_key(std::string& key);
+
+  void enter_array();
+  /// Whether another item follows; if not, leaves the array.
+  bool next_item();
+
+  /// A string value. @throws Error{invalid_data} also for malformed UTF-8 or a lone surrogate.
+  void string(std::string& value);
+  /// A string, or a number as it is written: how identifiers come.
+  void text(std::string& value);
+  double number();
+  int64_t integer();
+  bool boolean();
+  /// Any value, checked as strictly.
+  void skip();
+  /// Nothing but white space may follow.
+  void finish();
+
+  /// Where the cursor stands, in bytes.
+  size_t offset() const { return at_; }
+
+  /// Throws Error{invalid_data} "source:line:column: expected …".
+  [[noreturn]] void fail_here(std::string_view expected) const;
+
+ private:
+  void skip_space();
+  char next_char();
+  void expect(char c, std::string_view expected);
+  bool next_of(char close);
+  void literal(std::string_view word);
+  std::string_view number_text();
+  size_t skip_digits();
+  void escape(std::string& value);
+  char32_t hex4();
+  void push();
+
+  std::string_view text_;
+  std::string source_;
+  size_t at_ = 0;
+  std::vector<bool> is_first_;  // per open bracket: whether no item has been read yet
+  std::string scratch_;
+};
+
+}  // namespace vila::eval

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/normalise.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "base/error.h"
+#include "eval/contractions.h"
+#include "eval/python_text.h"
+
+namespace vila::eval {
+namespace {
+
+// What a variant does around P and D.
+struct Steps {
+  Normaliser which;
+  bool splits_possessives;  // lower, no "," and "?", "'s" to " 's"
+  bool cleans;
+  bool has_words;  // D follows P
+  ContractionTable table;
+};
+
+constexpr std::array kSteps = {
+    Steps{Normaliser::vqa, false, true, true, ContractionTable::vqa},
+    Steps{Normaliser::vqa_punct, false, false, false, ContractionTable::vqa},
+    Steps{Normaliser::m4c, true, true, true, ContractionTable::vqa},
+    Steps{Normaliser::vizwiz, false, true, true, ContractionTable::vizwiz},
+};
+
+constexpr std::string_view kMarks = ";/[]\"{}()=+\\_-><@`,?!";
+
+// re.sub was handed a flag where it takes a count, so no more periods than this go.
+constexpr int kMaxPeriods = 32;
+
+struct NumberWord {
+  std::string_view word;
+  std::string_view digits;
+};
+
+constexpr std::array kNumbers = {
+    NumberWord{"none", "0"},  NumberWord{"zero", "0"},  NumberWord{"one", "1"},
+    NumberWord{"two", "2"},   NumberWord{"three", "3"}, NumberWord{"four", "4"},
+    NumberWord{"five", "5"},  NumberWord{"six", "6"},   NumberWord{"seven", "7"},
+    NumberWord{"eight", "8"}, NumberWord{"nine", "9"},  NumberWord{"ten", "10"}};
+
+const Steps& steps_of(Normaliser which) {
+  const auto found = std::find_if(kSteps.begin(), kSteps.end(),
+                                  [which](const Steps& steps) { return steps.which == which; });
+  VILA_CHECK(found != kSteps.end());
+  return *found;
+}
+
+bool has_comma_between_digits(std::string_view text) {
+  for (size_t at = text.find(','); at != std::string_view::npos; at = text.find(',', at + 1)) {
+    if (ends_with_digit(text, at) && starts_with_digit(text, at + 1)) return true;
+  }
+  return false;
+}
+
+bool touches_space(std::string_view text, char mark) {
+  for (size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
+    if (at + 1 < text.size() && text[at + 1] == ' ') return true;
+    if (at > 0 && text[at - 1] == ' ') return true;
+  }
+  return false;
+}
+
+std::string strip_periods(std::string_view text) {
+  std::string stripped;
+  int removed = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '.' && removed < kMaxPeriods && !starts_with_digit(text, i + 1)) {
+      ++removed;
+    } else {
+      stripped += text[i];
+    }
+  }
+  return stripped;
+}
+
+// P: a mark that touches a space anywhere in the text goes everywhere, and one comma between
+// digits makes every mark go; else the mark becomes a space.
+std::string process_punctuation(std::string_view text) {
+  if (text.find_first_of(kMarks) == std::string_view::npos) return strip_periods(text);
+  const bool drops_all = has_comma_between_digits(text);
+  std::array<bool, 128> drops{};
+  for (const char mark : kMarks)
+    drops[static_cast<size_t>(mark)] = drops_all || touches_space(text, mark);
+  std::string spaced;
+  spaced.reserve(text.size());
+  for (const char c : text) {
+    if (kMarks.find(c) == std::string_view::npos) {
+      spaced += c;
+    } else if (!drops[static_cast<size_t>(c)]) {
+      spaced += ' ';
+    }
+  }
+  return strip_periods(spaced);
+}
+
+bool is_article(std::string_view word) {
+  return word == "a" || word == "an" || word == "the";
+}
+
+// D: lower case, number words to digits, articles dropped, contractions given their apostrophe.
+std::string process_words(std::string_view text, ContractionTable table) {
+  const std::string lower = python_lower(text);
+  std::string joined;
+  bool is_first = true;
+  for (const std::string_view found : python_split(lower)) {
+    if (is_article(found)) continue;
+    std::string word(found);
+    for (const NumberWord& number : kNumbers) {
+      if (number.word == word) word = number.digits;
+    }
+    expand_contraction(word, table);
+    if (!is_first) joined += ' ';
+    is_first = false;
+    joined += word;
+  }
+  return joined;
+}
+
+std::string split_possessives(std::string_view text) {
+  std::string lower = python_lower(text);
+  std::erase_if(lower, [](char c) { return c == ',' || c == '?'; });
+  return std::string(python_strip(python_replace(lower, "'s", " 's")));
+}
+
+}  // namespace
+
+std::string clean_answer(std::string_view answer) {
+  std::string spaced(answer);
+  std::replace_if(
+      spaced.begin(), spaced.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+  return std::string(python_strip(spaced));
+}
+
+std::string normalise(std::string_view answer, Normaliser which) {
+  const Steps& steps = steps_of(which);
+  std::string text = steps.splits_possessives ? split_possessives(answer) : std::string(answer);
+  if (steps.cleans) text = clean_answer(text);
+  text = process_punctuation(text);
+  return steps.has_words ? process_words(text, steps.table) : text;
+}
+
+}  // namespace vila::eval

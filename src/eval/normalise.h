@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace vila::eval {
+
+/// How an answer is brought into the form that is compared. The four differ in what they do before
+/// the shared steps P (punctuation) and D (numbers, articles, contractions), and in the table of D.
+enum class Normaliser {
+  vqa,        // official VQA: clean, P, D
+  vqa_punct,  // what the 2016 version did to human answers: P alone
+  m4c,        // EvalAI's, of TextVQA and of submissions: no commas, possessives split, clean, P, D
+  vizwiz,     // official VizWiz: clean, P, D with a table that has typographic apostrophes
+};
+
+/// Newline and tab to a space, then strip(): what the scorers do before anything else.
+std::string clean_answer(std::string_view answer);
+
+/// The answer in that form. Sources: vqaEval.py of GT-Vision-Lab/VQA (a013f00 and 458a8b2),
+/// m4c_evaluators.py of LLaVA, vqaEval.py of VizWiz; faults of theirs are kept on purpose.
+std::string normalise(std::string_view answer, Normaliser which);
+
+}  // namespace vila::eval

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/python_text.h"
+#include "eval/tasks/benchmarks.h"
+#include "eval/tasks/common.h"
+
+namespace vila::eval::mm_vet {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Item {
+  std::string id;  // "v1_0"
+  std::string image;
+  std::string question;
+  std::string answer;
+  std::set<std::string> capabilities;
+};
+
+Item read_item(JsonCursor& cursor, std::string id) {
+  Item item;
+  item.id = std::move(id);
+  std::string key;
+  std::string capability;
+  cursor.enter_object();
+  while (cursor.next_key(key)) {
+    if (key == "imagename") {
+      cursor.string(item.image);
+    } else if (key == "question") {
+      cursor.string(item.question);
+    } else if (key == "answer") {
+      cursor.string(item.answer);
+    } else if (key == "capability") {
+      cursor.enter_array();
+      while (cursor.next_item()) {
+        cursor.string(capability);
+        item.capabilities.insert(capability);
+      }
+    } else {
+      cursor.skip();
+    }
+  }
+  return item;
+}
+
+std::vector<Item> read_items(const DataFolder& data) {
+  const fs::path path = data.require("MM-Vet's questions", {"mm-vet.json"});
+  const std::string text = read_file(path);
+  JsonCursor cursor(text, path.string());
+  std::vector<Item> items;
+  std::string id;
+  cursor.enter_object();
+  while (cursor.next_key(id))
+    items.push_back(read_item(cursor, id));
+  cursor.finish();
+  return items;
+}
+
+// Scores of each run by question.
+using Grades = std::map<std::string, std::vector<double>>;
+
+Grades read_grades(const fs::path& path) {
+  const std::string text = read_file(path);
+  JsonCursor cursor(text, path.string());
+  Grades grades;
+  std::string id;
+  std::string key;
+  cursor.enter_object();
+  while (cursor.next_key(id)) {
+    std::vector<double>& scores = grades[id];
+    cursor.enter_object();
+    while (cursor.next_key(key)) {
+      if (key != "score") {
+        cursor.skip();
+        continue;
+      }
+      cursor.enter_array();
+      while (cursor.next_item())
+        scores.push_back(cursor.number());
+    }
+    if (scores.empty()) cursor.fail_here("a member \"score\" with a grade before this");
+  }
+  cursor.finish();
+  return grades;
+}
+
+std::vector<fs::path> grade_files(const DataFolder& data, const Answers& answers) {
+  if (answers.form == AnswerForm::judged) return {answers.source};
+  std::vector<fs::path> files;
+  for (const fs::path& path : data.all("*.json")) {
+    if (path.filename().string().find("-grade-") != std::string::npos) files.push_back(path);
+  }
+  return files;
+}
+
+// The mean over the runs of one question's grades: sums of runs and questions commute.
+using Means = std::map<std::string, std::vector<double>>;
+
+void report_group(const std::string& name, const std::vector<double>& scores, Score& score) {
+  Metric& metric = score.add(name, percentage_of(scores));
+  metric.value = numpy_round(100 * python_mean(scores), 1);
+  metric.shown = fixed(metric.value, 1);
+}
+
+// Population standard deviation of the runs' totals.
+void report_runs(const std::vector<Item>& items, const Grades& grades, size_t runs, Score& score) {
+  std::vector<double> totals(runs);
+  for (const Item& item : items) {
+    for (size_t run = 0; run < runs; ++run)
+      totals[run] += grades.at(item.id)[run];
+  }
+  for (double& total : totals)
+    total = total / static_cast<double>(items.size()) * 100;
+  const double mean = python_mean(totals);
+  double squares = 0;
+  for (const double total : totals)
+    squares += (total - mean) * (total - mean);
+  Metric metric;
+  metric.name = "std of runs";
+  metric.value = numpy_round(std::sqrt(squares / static_cast<double>(runs)), 1);
+  metric.shown = fixed(metric.value, 1);
+  metric.count = static_cast<int64_t>(runs);
+  score.metrics.push_back(metric);
+  for (size_t run = 0; run < runs; ++run) {
+    metric.name = fmt::format("run {}", run + 1);
+    metric.value = numpy_round(totals[run], 1);
+    metric.shown = fixed(metric.value, 1);
+    metric.count = static_cast<int64_t>(items.size());
+    score.metrics.push_back(metric);
+  }
+}
+
+size_t count_runs(const std::vector<Item>& items, const Grades& grades, const fs::path& path) {
+  size_t runs = SIZE_MAX;
+  for (const Item& item : items) {
+    const auto found = grades.find(item.id);
+    if (found == grades.end()) {
+      fail(ErrorCode::invalid_data, "{}: expected a grade of {}, found none", path.string(),
+           item.id);
+    }
+    runs = std::min(runs, found->second.size());
+  }
+  return runs;
+}
+
+Score score_grades(const std::vector<Item>& items, const fs::path& path) {
+  const Grades grades = read_grades(path);
+  const size_t runs = count_runs(items, grades, path);
+  Score score;
+  score.task = "mm-vet";
+  std::vector<double> all;
+  Means capabilities;
+  Means combinations;
+  for (const Item& item : items) {
+    const auto& graded = grades.at(item.id);
+    const double mean = python_mean(std::span(graded).first(runs));
+    all.push_back(mean);
+    for (const std::string& capability : item.capabilities)
+      capabilities[capability].push_back(mean);
+    const std::string combination = fmt::format("{}", fmt::join(item.capabilities, "_"));
+    combinations[combination].push_back(mean);
+    score.items.push_back({.id = item.id,
+                           .category = combination,
+                           .parsed = fmt::format("{}", fmt::join(graded, " ")),
+                           .gold = item.answer,
+                           .score = mean,
+                           .outcome = outcome_of(mean)});
+  }
+  report_group("total", all, score);
+  for (const auto& [name, scores] : capabilities)
+    report_group("capability: " + name, scores, score);
+  for (const auto& [name, scores] : combinations)
+    report_group("combination: " + name, scores, score);
+  report_runs(items, grades, runs, score);
+  return score;
+}
+
+}  // namespace
+
+std::vector<Question> questions(const DataFolder& data) {
+  if (const auto llava = data.find({"llava-mm-vet.jsonl"})) return read_llava_questions(*llava);
+  std::vector<Question> questions;
+  for (Item& item : read_items(data)) {
+    Question question;
+    question.id = item.id.substr(item.id.rfind('_') + 1);
+    question.id_is_number = true;
+    question.row = "mm-vet.json: " + item.id;
+    question.image = std::move(item.image);
+    question.prompt = std::move(item.question);
+    questions.push_back(std::move(question));
+  }
+  return questions;
+}
+
+Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& /*options*/) {
+  const std::vector<fs::path> paths = grade_files(data, answers);
+  if (paths.empty()) {
+    return score_on_server("mm-vet", answers,
+                           "MM-Vet's online evaluator or a judge; then score its file of grades "
+                           "as --answers");
+  }
+  Score score = score_grades(read_items(data), paths.front());
+  if (paths.size() > 1) {
+    score.notes.push_back(fmt::format("{} files of grades in the data, the first is scored: {}",
+                                      paths.size(), paths.front().string()));
+  }
+  return score;
+}
+
+Upload upload(const DataFolder& /*data*/, const Answers& answers) {
+  Upload upload{.content = "{", .name = "mm_vet_results.json"};
+  for (const Answer& answer : answers.rows) {
+    const std::string id = answer.id.starts_with("v1_") ? answer.id : "v1_" + answer.id;
+    upload.content += fmt::format("{}\n  {}: {}", upload.content.size() > 1 ? "," : "",
+                                  python_json(id), python_json(answer.text));
+  }
+  upload.content += "\n}\n";
+  return upload;
+}
+
+}  // namespace vila::eval::mm_vet

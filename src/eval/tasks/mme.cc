@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/python_text.h"
+#include "eval/tasks/benchmarks.h"
+#include "eval/tasks/common.h"
+
+namespace vila::eval::mme {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<const char*, 10> kPerception = {
+    "existence", "count", "position", "color",   "posters",
+    "celebrity", "scene", "landmark", "artwork", "OCR"};
+constexpr std::array<const char*, 4> kCognition = {"commonsense_reasoning", "numerical_calculation",
+                                                   "text_translation", "code_reasoning"};
+constexpr std::string_view kYesOrNo = "Please answer yes or no.";
+
+// Gold by category, picture without extension, and question.
+using Gold = std::map<std::string, bool>;
+
+std::string gold_key(std::string_view category, std::string_view stem, std::string_view question) {
+  return fmt::format("{}\n{}\n{}", category, stem, question);
+}
+
+std::string_view stem_of(std::string_view file) {
+  file = file.substr(file.rfind('/') + 1);
+  return file.substr(0, file.find('.'));
+}
+
+// Lines "question<tab>Yes" of a file per picture, or "picture<tab>question<tab>Yes[<tab>answer]" of
+// a file per category, as in the release and in eval_tool; other files give nothing.
+void read_gold_file(const fs::path& path, Gold& gold) {
+  const std::string text = read_file(path);
+  fs::path folder = path.parent_path();
+  if (folder.filename() == "questions_answers_YN") folder = folder.parent_path();
+  for (const std::string_view line : python_split(text, "\n")) {
+    const auto cells = python_split(python_strip(line), "\t");
+    if (cells.size() < 2) continue;
+    const bool is_per_picture = cells.size() == 2;
+    const std::string label = python_lower(python_strip(cells[is_per_picture ? 1 : 2]));
+    if (label != "yes" && label != "no") continue;
+    const std::string category = is_per_picture ? folder.filename().string() : path.stem().string();
+    const std::string stem = is_per_picture ? path.stem().string() : std::string(stem_of(cells[0]));
+    gold.emplace(gold_key(category, stem, cells[is_per_picture ? 0 : 1]), label == "yes");
+  }
+}
+
+Gold read_gold(const DataFolder& data) {
+  Gold gold;
+  for (const fs::path& path : data.all("*.txt"))
+    read_gold_file(path, gold);
+  if (gold.empty()) {
+    fail(ErrorCode::not_found,
+         "{}: expected MME's text files of questions and answers (category/*.txt, or "
+         "eval_tool/Your_Results/*.txt), found none",
+         data.root().string());
+  }
+  return gold;
+}
+
+// The question as MME words it, from the prompt that LLaVA made of it.
+std::string official_question(std::string_view prompt) {
+  std::string question(python_strip(python_replace(prompt, kSingleWord.substr(1), "")));
+  if (question.find(kYesOrNo) == std::string::npos) question += " " + std::string(kYesOrNo);
+  return question;
+}
+
+// @throws Error{invalid_data} when MME has no such question.
+bool gold_of(const Gold& gold, const Question& question) {
+  const std::string category = question.id.substr(0, question.id.find('/'));
+  const std::string text = official_question(question.prompt);
+  const std::string spaced =
+      python_replace(text, " " + std::string(kYesOrNo), "  " + std::string(kYesOrNo));
+  for (const std::string& worded : {text, spaced}) {
+    const auto found = gold.find(gold_key(category, stem_of(question.id), worded));
+    if (found != gold.end()) return found->second;
+  }
+  fail(ErrorCode::invalid_data, "{}: expected MME's answer to \"{}\" about {}, found none",
+       question.row, text, question.id);
+}
+
+// "yes", "no" or "other": by the first four characters.
+std::string parse(std::string_view answer) {
+  const std::string lower = python_lower(answer);
+  size_t end = 0;
+  for (int characters = 0; end < lower.size() && characters < 4; ++characters) {
+    ++end;
+    while (end < lower.size() && (static_cast<unsigned char>(lower[end]) & 0xC0) == 0x80)
+      ++end;
+  }
+  const std::string_view start = std::string_view(lower).substr(0, end);
+  if (start.find("yes") != std::string_view::npos) return "yes";
+  return start.find("no") != std::string_view::npos ? "no" : "other";
+}
+
+// What is counted of a picture; the values of a stratum.
+struct Picture {
+  double questions = 0;
+  double right = 0;
+};
+
+struct Category {
+  std::map<std::string, Picture> pictures;
+
+  Stratum stratum() const {
+    Stratum stratum;
+    for (const auto& [file, picture] : pictures) {
+      const bool is_whole = picture.right == picture.questions && picture.questions >= 2;
+      stratum.add({picture.questions, picture.right, 1, is_whole ? 1.0 : 0.0});
+    }
+    return stratum;
+  }
+};
+
+double accuracy(std::span<const double> sums) {
+  return sums.empty() ? 0 : 100 * sums[1] / sums[0];
+}
+
+double accuracy_plus(std::span<const double> sums) {
+  return sums.empty() ? 0 : 100 * sums[3] / sums[2];
+}
+
+double points(std::span<const std::vector<double>> sums) {
+  double total = 0;
+  for (const auto& category : sums)
+    total += accuracy(category) + accuracy_plus(category);
+  return total;
+}
+
+using Categories = std::map<std::string, Category>;
+
+void report_sum(const char* name, std::span<const char* const> members, const Categories& found,
+                Score& score) {
+  Statistic statistic{.strata = {}, .formula = points};
+  for (const char* member : members) {
+    const auto category = found.find(member);
+    if (category != found.end()) statistic.strata.push_back(category->second.stratum());
+  }
+  Metric& metric = score.add(name, statistic);
+  metric.shown = fixed(metric.value, 4);
+}
+
+void report(const Categories& categories, Score& score) {
+  report_sum("perception", kPerception, categories, score);
+  report_sum("cognition", kCognition, categories, score);
+  using Sums = std::span<const std::vector<double>>;
+  for (const auto& [name, category] : categories) {
+    const Stratum stratum = category.stratum();
+    score.add("category: " + name, {.strata = {stratum}, .formula = points});
+    score.add("accuracy: " + name,
+              {.strata = {stratum}, .formula = [](Sums sums) { return accuracy(sums[0]); }});
+    score.add("accuracy+: " + name,
+              {.strata = {stratum}, .formula = [](Sums sums) { return accuracy_plus(sums[0]); }});
+  }
+}
+
+std::string key_of(std::string_view id, std::string_view prompt) {
+  return fmt::format("{}\n{}", id, prompt);
+}
+
+}  // namespace
+
+std::vector<Question> questions(const DataFolder& data) {
+  std::vector<Question> questions =
+      read_llava_questions(data.require("the questions", {"llava_mme.jsonl", "questions.jsonl"}));
+  for (Question& question : questions) {
+    if (question.image.empty()) question.image = question.id;
+  }
+  return questions;
+}
+
+Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {
+  const Gold gold = read_gold(data);
+  Score score;
+  score.task = "mme";
+  AnswerIndex index(answers, [](const Answer& answer) { return key_of(answer.id, answer.prompt); });
+  Categories categories;
+  for (const Question& question : questions(data)) {
+    const Answer* answer =
+        require_answer(index, key_of(question.id, question.prompt), question.row, options);
+    if (answer == nullptr) continue;
+    ItemScore item;
+    item.id = question.id;
+    item.category = question.id.substr(0, question.id.find('/'));
+    item.gold = gold_of(gold, question) ? "yes" : "no";
+    item.parsed = parse(answer->text);
+    item.score = item.parsed == item.gold ? 1 : 0;
+    item.outcome = item.parsed == "other" ? Outcome::unparsed : outcome_of(item.score);
+    Picture& picture = categories[item.category].pictures[question.id];
+    picture.questions += 1;
+    picture.right += item.score;
+    score.items.push_back(std::move(item));
+  }
+  report(categories, score);
+  note_leftovers(index, score);
+  return score;
+}
+
+}  // namespace vila::eval::mme
