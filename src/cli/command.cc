@@ -36,6 +36,8 @@ constexpr Command kCommands[] = {
     {"convert", "From one form of a model to another: folder, .vila, GGUF",
      "vila convert nano nano.vila", add_convert},
     {"train", "Train from a recipe", "vila train recipes/nano/all.yaml --resume", add_train},
+    {"eval", "Run benchmarks and score them, or compare two results",
+     "vila eval pope mme -m nano --data benchmarks --out results --limit 100", add_eval},
     {"score", "Score the answers to a benchmark as its authors do, without a model",
      "vila score pope --data pope --answers answers.jsonl", add_score},
     {"data", "Build, check, count and preview data sets", "vila data check train.json", add_data},

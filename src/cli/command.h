@@ -42,6 +42,7 @@ Action add_perplexity(CLI::App& app);
 Action add_convert(CLI::App& app);
 Action add_train(CLI::App& app);
 Action add_data(CLI::App& app);
+Action add_eval(CLI::App& app);
 Action add_score(CLI::App& app);
 
 }  // namespace vila::cli

@@ -101,6 +101,7 @@ void read_jsonl(const fs::path& path,
   const MappedFile file(path);
   const auto bytes = file.bytes();
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string source = path.string();
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     size_t end = text.find('\n', begin);
@@ -111,7 +112,7 @@ void read_jsonl(const fs::path& path,
     const size_t last = line.find_last_not_of(" \t\r,");
     if (last == std::string_view::npos) continue;
     line = line.substr(0, last + 1);
-    JsonCursor cursor(line, fmt::format("{}:{}", path.string(), number));
+    JsonCursor cursor(line, source, number);
     read(cursor, number);
     cursor.finish();
   }

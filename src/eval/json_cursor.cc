@@ -16,14 +16,14 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
-JsonCursor::JsonCursor(std::string_view text, std::string source)
-    : text_(text), source_(std::move(source)) {
+JsonCursor::JsonCursor(std::string_view text, std::string source, int64_t first_line)
+    : text_(text), source_(std::move(source)), first_line_(first_line) {
   if (text_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
 }
 
 void JsonCursor::fail_here(std::string_view expected) const {
   const std::string_view before = text_.substr(0, at_);
-  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const auto line = std::count(before.begin(), before.end(), '\n') + first_line_;
   const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 is 0
   const std::string found =
       at_ >= text_.size() ? "the end" : '"' + replace_invalid_utf8(text_.substr(at_, 24)) + '"';

@@ -20,8 +20,10 @@ namespace vila::eval {
 ///   cursor.finish();
 class JsonCursor {
  public:
-  /// A byte order mark at the start is passed over. @param source  named in messages
-  JsonCursor(std::string_view text, std::string source);
+  /// A byte order mark at the start is passed over.
+  /// @param source  named in messages
+  /// @param first_line  number of the text's first line there
+  JsonCursor(std::string_view text, std::string source, int64_t first_line = 1);
 
   enum class Kind { object, array, string, number, boolean, null };
 
@@ -68,6 +70,7 @@ class JsonCursor {
 
   std::string_view text_;
   std::string source_;
+  int64_t first_line_;
   size_t at_ = 0;
   std::vector<bool> is_first_;  // per open bracket: whether no item has been read yet
   std::string scratch_;

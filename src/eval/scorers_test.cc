@@ -123,9 +123,9 @@ TEST_F(Scorers, MmVetAveragesRunsAndRoundsAsNumpy) {
 TEST_F(Scorers, LlavaBenchCountsAReviewThatDoesNotParseAsMinusOne) {
   const Score found = score("llava-bench",
                             "{\"question_id\": 0, \"category\": \"llava_bench_conv\", "
-                            "\"content\": \"8, 6\\nbecause\"}\n"
+                            "\"content\": \"8,6\\nbecause\"}\n"
                             "{\"question_id\": 1, \"category\": \"llava_bench_conv\", "
-                            "\"content\": \"8 6 of ten\"}\n");
+                            "\"content\": \"8, 6\"}\n");
   EXPECT_EQ(found.metric("llava_bench_conv: reference").shown, "35.0");
   EXPECT_EQ(found.metric("llava_bench_conv: candidate").shown, "25.0");
   EXPECT_EQ(found.metrics.front().shown, "71.4");

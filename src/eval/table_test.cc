@@ -41,12 +41,21 @@ TEST(Xlsx, ReadsWhatItWrote) {
 
 TEST(Xlsx, RefusesWhatIsNoWorkbook) {
   const test::TemporaryFolder folder;
-  const std::string whole = write_xlsx({.source = "", .columns = {"a"}, .rows = {{"1"}}});
   test::expect_error(ErrorCode::invalid_data, "t.xlsx",
                      [&] { read_xlsx(folder.write("t.xlsx", "no zip")); });
-  for (size_t length = 0; length < whole.size(); length += 97) {
+}
+
+TEST(Xlsx, ReadsACutWorkbookWholeOrNotAtAll) {
+  const test::TemporaryFolder folder;
+  const Table table{.source = "", .columns = {"a"}, .rows = {{"1"}, {"text"}}};
+  const std::string whole = write_xlsx(table);
+  for (size_t length = 0; length < whole.size(); length += 41) {
     const auto cut = folder.write("cut.xlsx", whole.substr(0, length));
-    EXPECT_THROW(read_xlsx(cut), Error) << length;
+    try {
+      EXPECT_EQ(read_xlsx(cut).rows, table.rows) << length;
+    } catch (const Error&) {
+      continue;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "eval/task.h"
 #include "eval/tasks/benchmarks.h"
+#include "eval/tasks/tables.h"
 
 namespace vila::eval {
 namespace {
@@ -39,12 +40,26 @@ constexpr std::array kTasks = {
     Task{"llava-bench", "LLaVA-W", "question alone; judge's two scores; ratio",
          llava_bench::questions, llava_bench::score, nullptr, kLong, 1, 1},
     Task{"mm-vet", "MM-Vet", "question alone; judge's grades; mean", mm_vet::questions,
-         mm_vet::score, mm_vet::upload, kLong, 1, 1}};
+         mm_vet::score, mm_vet::upload, kLong, 1, 1},
+    tables::task<0>(),
+    tables::task<1>(),
+    tables::task<2>(),
+    tables::task<3>(),
+    tables::task<4>(),
+    tables::task<5>(),
+    tables::task<6>()};
+
+constexpr size_t kPaperTasks = 12;
+static_assert(kTasks.size() == kPaperTasks + tables::kRows.size());
 
 }  // namespace
 
 std::span<const Task> tasks() {
   return kTasks;
+}
+
+std::span<const Task> paper_tasks() {
+  return std::span(kTasks).first(kPaperTasks);
 }
 
 const Task& find_task(std::string_view name) {

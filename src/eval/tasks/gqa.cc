@@ -172,15 +172,15 @@ std::vector<Question> questions(const DataFolder& data) {
 }
 
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {
-  const auto path = data.require("GQA's questions with answers",
-                                 {"testdev_balanced_questions.json", "gqa_questions.json",
-                                  "*_balanced_questions.json", "*_questions.json"});
+  const auto path = data.find({"testdev_balanced_questions.json", "gqa_questions.json",
+                               "*_balanced_questions.json", "*_questions.json"});
+  if (!path) return score_on_server("gqa", answers, "GQA's evaluation server");
   Score score;
   score.task = "gqa";
   AnswerIndex index(answers);
   Tables tables;
-  for (const auto& [id, question] : read_questions(path)) {
-    const std::string row = fmt::format("{}: question {}", path.string(), id);
+  for (const auto& [id, question] : read_questions(*path)) {
+    const std::string row = fmt::format("{}: question {}", path->string(), id);
     const bool is_balanced = json_get<bool>(question, "isBalanced", true, row);
     const Answer* answer = is_balanced ? require_answer(index, id, row, options) : index.find(id);
     if (answer == nullptr || !is_balanced) continue;

@@ -96,7 +96,7 @@ std::vector<fs::path> grade_files(const DataFolder& data, const Answers& answers
   if (answers.form == AnswerForm::judged) return {answers.source};
   std::vector<fs::path> files;
   for (const fs::path& path : data.all("*.json")) {
-    if (path.filename().string().find("-grade-") != std::string::npos) files.push_back(path);
+    if (path.filename().string().find("grade") != std::string::npos) files.push_back(path);
   }
   return files;
 }

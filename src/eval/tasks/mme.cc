@@ -159,6 +159,20 @@ void report(const Categories& categories, Score& score) {
   }
 }
 
+// What was asked: the questions file, or without it the answers themselves, which are all that
+// MME's own tool knows of.
+std::vector<Question> asked_questions(const DataFolder& data, const Answers& answers) {
+  if (data.find({"llava_mme.jsonl", "questions.jsonl"})) return questions(data);
+  std::vector<Question> asked;
+  for (const Answer& answer : answers.rows) {
+    Question& question = asked.emplace_back();
+    question.id = answer.id;
+    question.prompt = answer.prompt;
+    question.row = fmt::format("{}: row {}", answers.source, answer.row);
+  }
+  return asked;
+}
+
 std::string key_of(std::string_view id, std::string_view prompt) {
   return fmt::format("{}\n{}", id, prompt);
 }
@@ -180,7 +194,7 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
   score.task = "mme";
   AnswerIndex index(answers, [](const Answer& answer) { return key_of(answer.id, answer.prompt); });
   Categories categories;
-  for (const Question& question : questions(data)) {
+  for (const Question& question : asked_questions(data, answers)) {
     const Answer* answer =
         require_answer(index, key_of(question.id, question.prompt), question.row, options);
     if (answer == nullptr) continue;

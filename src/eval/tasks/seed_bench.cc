@@ -81,7 +81,7 @@ std::vector<Item> read_released(const std::string& text, const fs::path& path) {
 // SEED-Bench.json, or the results files of its repository, whose rows carry "gt_answer".
 std::vector<Item> read_key(const DataFolder& data) {
   const fs::path path =
-      data.require("SEED-Bench's questions", {"SEED-Bench.json", "SEED-Bench*", "GPT-4V.json"});
+      data.require("SEED-Bench's questions", {"SEED-Bench.json", "SEED-Bench*", "GPT-4V*"});
   const std::string text = read_file(path);
   if (text.find("\"gt_answer\"") == std::string::npos) return read_released(text, path);
   std::vector<Item> items;
