@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/strings.h"
 #include "eval/normalise.h"
 #include "eval/python_text.h"
 #include "eval/table.h"
@@ -149,7 +150,7 @@ TEST_F(Conformance, TextvqaIsThatOfM4c) {
   if (!data_) return;
   const Score found = score("textvqa", "pairs.jsonl");
   const std::string text = file("pairs_expected.txt");
-  const auto lines = python_split(std::string_view(text), "\n");
+  const auto lines = split(std::string_view(text), "\n");
   for (size_t i = 0; i < found.items.size(); ++i)
     EXPECT_NEAR(found.items[i].score, std::stod(std::string(lines[i])), 1e-9) << "pair " << i;
   EXPECT_NEAR(found.metrics.front().value, 75.45000000000003, 1e-9);
@@ -180,7 +181,7 @@ struct GqaLine {
 std::vector<GqaLine> gqa_tables(const std::string& text) {
   std::vector<GqaLine> lines;
   std::string table;
-  for (const std::string_view line : python_split(std::string_view(text), "\n")) {
+  for (const std::string_view line : split(std::string_view(text), "\n")) {
     if (line.starts_with("Accuracy / ")) table = python_split(line.substr(11)).front();
     if (!line.starts_with("  ")) continue;
     const auto words = python_split(line);

@@ -5,6 +5,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "base/strings.h"
 #include "eval/python_text.h"
 
 namespace vila::eval {
@@ -71,8 +72,8 @@ Table make_table(ContractionTable which) {
     std::string key = row.from;
     std::string value = row.to;
     if (which == ContractionTable::vizwiz) {
-      if (!has(kAsciiKeysOfVizWiz, key)) key = python_replace(key, "'", "\u2019");
-      if (!has(kAsciiValuesOfVizWiz, key)) value = python_replace(value, "'", "\u2019");
+      if (!has(kAsciiKeysOfVizWiz, key)) key = replace_all(key, "'", "\u2019");
+      if (!has(kAsciiValuesOfVizWiz, key)) value = replace_all(value, "'", "\u2019");
     }
     table.emplace(std::move(key), std::move(value));
   }

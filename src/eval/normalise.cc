@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "eval/contractions.h"
 #include "eval/python_text.h"
 
@@ -125,7 +126,7 @@ std::string process_words(std::string_view text, ContractionTable table) {
 std::string split_possessives(std::string_view text) {
   std::string lower = python_lower(text);
   std::erase_if(lower, [](char c) { return c == ',' || c == '?'; });
-  return std::string(python_strip(python_replace(lower, "'s", " 's")));
+  return std::string(python_strip(replace_all(lower, "'s", " 's")));
 }
 
 }  // namespace

@@ -152,17 +152,6 @@ std::vector<std::string_view> python_split(std::string_view text) {
   return words;
 }
 
-std::vector<std::string_view> python_split(std::string_view text, std::string_view separator) {
-  std::vector<std::string_view> parts;
-  size_t begin = 0;
-  for (size_t end; (end = text.find(separator, begin)) != std::string_view::npos;) {
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + separator.size();
-  }
-  parts.push_back(text.substr(begin));
-  return parts;
-}
-
 std::string python_lower(std::string_view text) {
   std::string lower;
   lower.reserve(text.size());
@@ -191,18 +180,6 @@ bool ends_with_digit(std::string_view text, size_t offset) {
 size_t python_length(std::string_view text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
-}
-
-std::string python_replace(std::string_view text, std::string_view from, std::string_view to) {
-  std::string replaced;
-  size_t begin = 0;
-  for (size_t end; (end = text.find(from, begin)) != std::string_view::npos;) {
-    replaced += text.substr(begin, end - begin);
-    replaced += to;
-    begin = end + from.size();
-  }
-  replaced += text.substr(begin);
-  return replaced;
 }
 
 std::string fixed(double value, int decimals) {

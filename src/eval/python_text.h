@@ -16,9 +16,6 @@ std::string_view python_strip(std::string_view text);
 /// str.split(): maximal runs without white space.
 std::vector<std::string_view> python_split(std::string_view text);
 
-/// str.split(separator): empty parts are kept. @pre !separator.empty()
-std::vector<std::string_view> python_split(std::string_view text, std::string_view separator);
-
 /// str.lower() of all of Unicode, final sigma and U+0130 included.
 std::string python_lower(std::string_view text);
 
@@ -30,9 +27,6 @@ bool ends_with_digit(std::string_view text, size_t offset);
 
 /// Code points, as len() counts.
 size_t python_length(std::string_view text);
-
-/// str.replace(from, to). @pre !from.empty()
-std::string python_replace(std::string_view text, std::string_view from, std::string_view to);
 
 /// round(value, decimals) of a Python 3 float: the nearest decimal, exact ties to even.
 double python_round(double value, int decimals);

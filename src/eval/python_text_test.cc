@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/strings.h"
+
 namespace vila::eval {
 namespace {
 
@@ -17,8 +19,8 @@ TEST(PythonText, StripsTheWhiteSpaceOfPythonAndNoMore) {
 
 TEST(PythonText, SplitsAtRunsOrAtEachSeparator) {
   EXPECT_EQ(python_split("  a \u00A0 b\n"), (Words{"a", "b"}));
-  EXPECT_EQ(python_split("a  b", " "), (Words{"a", "", "b"}));
-  EXPECT_EQ(python_split("", " "), (Words{""}));
+  EXPECT_EQ(split("a  b", " "), (Words{"a", "", "b"}));
+  EXPECT_EQ(split("", " "), (Words{""}));
   EXPECT_TRUE(python_split(" ").empty());
 }
 

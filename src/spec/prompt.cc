@@ -5,33 +5,12 @@
 #include <cstddef>
 
 #include "base/error.h"
+#include "base/strings.h"
 
 namespace vila::spec {
 namespace {
 
 using text::TokenId;
-
-/// Python's str.split(separator): n separators give n + 1 parts.
-std::vector<std::string_view> split(std::string_view text, std::string_view separator) {
-  std::vector<std::string_view> parts;
-  size_t begin = 0;
-  for (size_t at; (at = text.find(separator, begin)) != std::string_view::npos;) {
-    parts.push_back(text.substr(begin, at - begin));
-    begin = at + separator.size();
-  }
-  parts.push_back(text.substr(begin));
-  return parts;
-}
-
-std::string replace_all(const std::string& text, std::string_view from, std::string_view to) {
-  std::string result;
-  const std::vector<std::string_view> parts = split(text, from);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (i > 0) result += to;
-    result += parts[i];
-  }
-  return result;
-}
 
 int64_t prompt_length(const text::Tokenizer& tokenizer, std::string_view prompt) {
   return std::ssize(tokenize_prompt(tokenizer, prompt));

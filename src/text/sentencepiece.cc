@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "base/utf8.h"
 
 namespace vila::text {
@@ -20,16 +21,6 @@ constexpr std::string_view kBlank = "\xE2\x96\x81";  // U+2581, SentencePiece's 
 /// and 3. Appending serialised fields to a message merges them into it, as transformers does with
 /// MergeFrom for legacy=False.
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  size_t begin = 0;
-  for (size_t at; (at = text.find(from, begin)) != std::string_view::npos;
-       begin = at + from.size()) {
-    result.append(text, begin, at - begin).append(to);
-  }
-  return result.append(text.substr(begin));
-}
 
 /// U+FFFD for every byte that is part of no character, as SentencePiece decodes byte pieces.
 std::string replace_bad_bytes(std::string_view bytes) {

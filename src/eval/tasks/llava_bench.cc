@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
@@ -23,9 +24,9 @@ struct Review {
 // Two numbers and one blank on the first line, commas as blanks; else what the script counts a
 // failure as, (-1, -1), which enters the means.
 void parse_content(std::string_view content, Review& review) {
-  const std::string line = python_replace(content.substr(0, content.find('\n')), ",", " ");
+  const std::string line = replace_all(content.substr(0, content.find('\n')), ",", " ");
   const std::string stripped(python_strip(line));
-  const auto words = python_split(stripped, " ");
+  const auto words = split(stripped, " ");
   double values[2] = {-1, -1};
   if (words.size() != 2) return;
   for (size_t i = 0; i < 2; ++i) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
@@ -38,8 +39,8 @@ void read_gold_file(const fs::path& path, Gold& gold) {
   const std::string text = read_file(path);
   fs::path folder = path.parent_path();
   if (folder.filename() == "questions_answers_YN") folder = folder.parent_path();
-  for (const std::string_view line : python_split(text, "\n")) {
-    const auto cells = python_split(python_strip(line), "\t");
+  for (const std::string_view line : split(text, "\n")) {
+    const auto cells = split(python_strip(line), "\t");
     if (cells.size() < 2) continue;
     const bool is_per_picture = cells.size() == 2;
     const std::string label = python_lower(python_strip(cells[is_per_picture ? 1 : 2]));
@@ -65,7 +66,7 @@ Gold read_gold(const DataFolder& data) {
 
 // The question as MME words it, from the prompt that LLaVA made of it.
 std::string official_question(std::string_view prompt) {
-  std::string question(python_strip(python_replace(prompt, kSingleWord.substr(1), "")));
+  std::string question(python_strip(replace_all(prompt, kSingleWord.substr(1), "")));
   if (question.find(kYesOrNo) == std::string::npos) question += " " + std::string(kYesOrNo);
   return question;
 }
@@ -75,7 +76,7 @@ bool gold_of(const Gold& gold, const Question& question) {
   const std::string category = question.id.substr(0, question.id.find('/'));
   const std::string text = official_question(question.prompt);
   const std::string spaced =
-      python_replace(text, " " + std::string(kYesOrNo), "  " + std::string(kYesOrNo));
+      replace_all(text, " " + std::string(kYesOrNo), "  " + std::string(kYesOrNo));
   for (const std::string& worded : {text, spaced}) {
     const auto found = gold.find(gold_key(category, stem_of(question.id), worded));
     if (found != gold.end()) return found->second;

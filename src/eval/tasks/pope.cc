@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
@@ -45,7 +46,7 @@ std::vector<Label> read_labels(const fs::path& path) {
 bool says_yes(std::string_view answer) {
   std::string sentence(answer.substr(0, answer.find('.')));
   std::erase(sentence, ',');
-  const auto words = python_split(sentence, " ");
+  const auto words = split(sentence, " ");
   return std::none_of(words.begin(), words.end(), [](std::string_view word) {
     return word == "No" || word == "not" || word == "no";
   });

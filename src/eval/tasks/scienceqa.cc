@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
@@ -159,7 +160,7 @@ std::vector<Question> questions(const DataFolder& data) {
     question.id = problem.id;
     question.row = fmt::format("{}: question {}", path.string(), problem.id);
     question.image = problem.image;
-    const std::string text = python_replace(problem.human, kImage, "");
+    const std::string text = replace_all(problem.human, kImage, "");
     question.prompt = std::string(python_strip(text)) + std::string(kOptionLetter);
     if (!problem.image.empty()) question.stored_prompt = "<image>\n" + question.prompt;
     questions.push_back(std::move(question));

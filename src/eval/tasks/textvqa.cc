@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "eval/normalise.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
@@ -66,7 +67,7 @@ std::vector<Annotation> read_annotations(const fs::path& path) {
 
 // The line of the prompt that is the question, as prompt_processor() of LLaVA's eval_textvqa.py.
 std::string_view question_line(std::string_view prompt) {
-  const auto lines = python_split(prompt, "\n");
+  const auto lines = split(prompt, "\n");
   if (lines.size() == 3 && lines[0].starts_with("Reference OCR token:")) return lines[1];
   return lines[0];
 }
