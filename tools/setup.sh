@@ -10,7 +10,7 @@ runtime_packages=(
 # Builds the trainer and the tests as well, and checks the code.
 test_packages=(
   "${runtime_packages[@]}"
-  libtorch-dev libgtest-dev libgmock-dev python3 clang-format universal-ctags xz-utils)
+  libtorch-dev libgtest-dev libgmock-dev libsimde-dev python3 clang-format universal-ctags xz-utils)
 
 say() { printf '%s\n' "$*" >&2; }
 
