@@ -80,12 +80,11 @@ ContrastModel::ContrastModel(const Recipe& recipe, const std::vector<std::string
       tokenizer_(text::load_tokenizer(recipe.tokenizer)),
       text_(text_config(recipe, tokenizer_->vocab_size())),
       label_rows_(number(labels)),
-      parameters_(std::make_shared<ParameterSet>(
-          table(recipe, text_, static_cast<int64_t>(label_rows_.size())), recipe.train.seed,
-          recipe.train.device)) {
-  structured_init(*parameters_, *recipe.model.vision, first_layers, recipe.train.seed);
+      parameters_(table(recipe, text_, static_cast<int64_t>(label_rows_.size())), recipe.train.seed,
+                  recipe.train.device) {
+  structured_init(parameters_, *recipe.model.vision, first_layers, recipe.train.seed);
   spread_label_vectors();
-  load_parts(recipe.init, *parameters_);
+  load_parts(recipe.init, parameters_);
 }
 
 /// Random directions: from the first step on each label is a target of its own.
@@ -93,17 +92,17 @@ void ContrastModel::spread_label_vectors() const {
   if (!recipe_.contrastive.label_vectors) return;
   at::NoGradGuard no_grad;
   constexpr double kTimesWordVectors = 25.0;  // a text encoder's first vectors all look alike
-  parameters_->at(kLabelVectors).mul_(kTimesWordVectors);
+  parameters_.at(kLabelVectors).mul_(kTimesWordVectors);
 }
 
 at::Tensor ContrastModel::scale() const {
-  return parameters_->at("logit_scale").exp().clamp_max(recipe_.contrastive.max_logit_scale);
+  return parameters_.at("logit_scale").exp().clamp_max(recipe_.contrastive.max_logit_scale);
 }
 
 /// Rows times a projection, made vectors of length one.
 at::Tensor ContrastModel::project(const at::Tensor& rows, const std::string& name) const {
   const at::Tensor out =
-      linear(rows, parameters_->at(name), {}, recipe_.train.precision).to(at::kFloat);
+      linear(rows, parameters_.at(name), {}, recipe_.train.precision).to(at::kFloat);
   return out / out.norm(2, -1, true).clamp_min(1e-6);
 }
 
@@ -111,7 +110,7 @@ Views ContrastModel::image_vectors(const at::Tensor& pictures, int64_t layers) c
   const Precision precision = recipe_.train.precision;
   const spec::VisionConfig& vision = *recipe_.model.vision;
   const auto norm = [&](const at::Tensor& rows, const std::string& name) {
-    return layer_norm(rows, parameters_->at(name + "weight"), parameters_->at(name + "bias"),
+    return layer_norm(rows, parameters_.at(name + "weight"), parameters_.at(name + "bias"),
                       vision.layer_norm_eps, precision);
   };
   // The flat reading learns soonest, since it need not gather; it teaches the layers below what
@@ -119,9 +118,9 @@ Views ContrastModel::image_vectors(const at::Tensor& pictures, int64_t layers) c
   const int64_t unused = vision.num_hidden_layers - recipe_.model.vision_layers_used();
   const int64_t read = std::max<int64_t>(0, layers - unused);
   const at::Tensor pixels = normalise_pictures(pictures, recipe_.model.image_processor);
-  const at::Tensor embedded = vision_embed(*parameters_, vision, pixels, precision);
-  const at::Tensor rows = vision_encode(*parameters_, vision, embedded, 0, read, precision);
-  const at::Tensor last = vision_encode(*parameters_, vision, rows, read, layers, precision);
+  const at::Tensor embedded = vision_embed(parameters_, vision, pixels, precision);
+  const at::Tensor rows = vision_encode(parameters_, vision, embedded, 0, read, precision);
+  const at::Tensor last = vision_encode(parameters_, vision, rows, read, layers, precision);
   const std::string post = fmt::format("{}post_layernorm.", spec::kVisionPrefix);
   Views views = {{"class", project(norm(last.select(1, 0), post), "visual_projection.weight")}};
   if (recipe_.contrastive.patch_weight > 0.0) {
@@ -158,15 +157,15 @@ at::Tensor ContrastModel::text_vectors(const std::vector<Text>& texts) const {
   const at::Device device(recipe_.train.device);
   const DecoderRows rows(batch.starts, batch.positions, text_, recipe_.train.device);
   const at::Tensor embedded =
-      embed_tokens(*parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
+      embed_tokens(parameters_, kTextPrefix, at::tensor(batch.ids, at::kLong).to(device));
   const at::Tensor hidden =
-      decoder_forward(*parameters_, kTextPrefix, text_, embedded, rows, precision);
+      decoder_forward(parameters_, kTextPrefix, text_, embedded, rows, precision);
   const at::Tensor pooled = pick_rows(hidden, at::tensor(ends, at::kLong).to(device));
   at::Tensor vectors =
-      linear(pooled, parameters_->at("text_projection.weight"), {}, precision).to(at::kFloat);
+      linear(pooled, parameters_.at("text_projection.weight"), {}, precision).to(at::kFloat);
   if (recipe_.contrastive.label_vectors) {
     const at::Tensor rows_of_labels = at::tensor(labels, at::kLong).to(device);
-    vectors = vectors + at::embedding(parameters_->at(kLabelVectors), rows_of_labels);
+    vectors = vectors + at::embedding(parameters_.at(kLabelVectors), rows_of_labels);
   }
   return vectors / vectors.norm(2, -1, true).clamp_min(1e-6);
 }

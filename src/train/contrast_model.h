@@ -37,9 +37,9 @@ class ContrastModel {
   /// @throws Error{invalid_model} when init.vision_tower does not fit.
   ContrastModel(const Recipe& recipe, const std::vector<std::string>& labels, int64_t first_layers);
 
-  ParameterSet& parameters() { return *parameters_; }
+  ParameterSet& parameters() { return parameters_; }
 
-  const ParameterSet& parameters() const { return *parameters_; }
+  const ParameterSet& parameters() const { return parameters_; }
 
   /// Readings "class" (the class token of layer `layers`, as CLIP has it) and, with patch_weight,
   /// "mean" and "flat": the patches of the layer that VILA reads, averaged or side by side.
@@ -58,10 +58,10 @@ class ContrastModel {
   at::Tensor project(const at::Tensor& rows, const std::string& name) const;
 
   Recipe recipe_;
-  std::shared_ptr<text::Tokenizer> tokenizer_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;
   spec::DecoderConfig text_;
   std::map<std::string, int64_t> label_rows_;  // of label_vectors; row 0: no label
-  std::shared_ptr<ParameterSet> parameters_;
+  ParameterSet parameters_;
 };
 
 }  // namespace vila::train

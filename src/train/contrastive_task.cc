@@ -147,7 +147,7 @@ at::Tensor ContrastiveTask::loss(const std::vector<const Pair*>& pairs, int64_t 
     if (const std::string& name = sampler_->any_label(random); !name.empty())
       texts.push_back({name, name});
   }
-  const at::Tensor pictures = augment(pictures_of(pairs), recipe_.augment, random);
+  const at::Tensor pictures = augment(pictures_of(pairs), *recipe_.augment, random);
   const at::Tensor text = model_->text_vectors(texts);
   const at::Tensor scale = model_->scale();
   const at::Tensor positives = same_meaning(pairs, texts).to(text.device());

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "data/dataset.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "train/augment.h"
 #include "train/batch_stream.h"
 #include "train/checkpoint_io.h"
 #include "train/collate.h"
@@ -89,8 +91,8 @@ class LanguageTask : public Task {
   }
 
   void prepare_pictures(const LogSink& log);
-  at::Tensor features(const PackedBatch& batch) const;
-  at::Tensor loss(const PackedBatch& batch) const;
+  at::Tensor features(const PackedBatch& batch, Random* random) const;
+  at::Tensor loss(const PackedBatch& batch, Random* random) const;
   double mean_loss(const data::Dataset& dataset) const;
 
   Recipe recipe_;
@@ -119,24 +121,27 @@ void LanguageTask::prepare_pictures(const LogSink& log) {
                                              recipe_.train, log);
 }
 
-at::Tensor LanguageTask::features(const PackedBatch& batch) const {
+/// @param random  changes the pictures where the recipe says so; null (validation): as they are.
+at::Tensor LanguageTask::features(const PackedBatch& batch, Random* random) const {
   if (batch.images.empty()) return {};
   std::vector<int64_t> rows;
   for (const auto& image : batch.images)
     rows.push_back(images_->index(image));
   if (features_) return features_->features(rows, recipe_.train.device);
-  const at::Tensor pixels = normalise_pictures(load_pictures(*images_, rows, recipe_.train.device),
-                                               config_.image_processor);
+  at::Tensor pictures = load_pictures(*images_, rows, recipe_.train.device);
+  if (random != nullptr && recipe_.augment) pictures = augment(pictures, *recipe_.augment, *random);
+  const at::Tensor pixels = normalise_pictures(pictures, config_.image_processor);
   return vision_features(parameters_, config_, pixels, recipe_.train.precision).flatten(0, 1);
 }
 
-at::Tensor LanguageTask::loss(const PackedBatch& batch) const {
-  return vila_loss(parameters_, config_, batch, features(batch), recipe_.train.precision);
+at::Tensor LanguageTask::loss(const PackedBatch& batch, Random* random) const {
+  return vila_loss(parameters_, config_, batch, features(batch, random), recipe_.train.precision);
 }
 
 BatchReport LanguageTask::accumulate(Cursor& cursor, double scale) {
+  Random random(recipe_.train.seed + 2, static_cast<uint64_t>(cursor.position));
   const PackedBatch batch = stream_.next(cursor);
-  const at::Tensor value = loss(batch);
+  const at::Tensor value = loss(batch, &random);
   if (value.requires_grad()) (value * scale).backward();
   const auto targets = std::ranges::count_if(
       batch.targets, [](int64_t target) { return target != spec::kIgnoreLabel; });
@@ -153,7 +158,7 @@ double LanguageTask::mean_loss(const data::Dataset& dataset) const {
     const PackedBatch batch = pack(waiting);
     const auto count = std::ranges::count_if(
         batch.targets, [](int64_t target) { return target != spec::kIgnoreLabel; });
-    sum += loss(batch).item<double>() * static_cast<double>(count);
+    sum += loss(batch, nullptr).item<double>() * static_cast<double>(count);
     targets += count;
     waiting.clear();
     rows = 0;

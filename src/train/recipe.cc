@@ -126,7 +126,9 @@ LoopRecipe read_loop(YamlReader reader) {
   loop.steps = reader.integer("steps", 0, 0);
   loop.epochs = reader.number("epochs", 0.0, 0.0, kHuge);
   if ((loop.steps == 0) == (loop.epochs == 0.0)) {
-    reader.refuse("steps", "expected one of `steps` and `epochs` above zero");
+    reader.refuse("steps",
+                  "expected one of `steps` and `epochs` above zero, the other absent or 0 (on the "
+                  "command line: --set train.epochs=0)");
   }
   loop.tokens_per_batch = reader.integer("tokens_per_batch", loop.tokens_per_batch, 1);
   loop.batch_size = reader.integer("batch_size", loop.batch_size, 2);
@@ -240,6 +242,11 @@ void check_stage(const Recipe& recipe, const YamlReader& reader) {
   if (recipe.data.empty()) reader.refuse("data", "expected at least one data set");
   for (const std::string& part : recipe.freeze)
     check_part(reader, "freeze", part);
+  if (recipe.augment && recipe.freezes("vision_tower")) {
+    reader.refuse(
+        "augment",
+        "a frozen vision_tower sees each picture once and unchanged; take it out of 'freeze'");
+  }
   if (recipe.stage != Stage::tower) return;
   for (const DataSource& source : recipe.data) {
     if (source.kind != data::Kind::pairs) {
@@ -264,7 +271,8 @@ Recipe read_stage(const YAML::Node& node, const std::string& where) {
   recipe.optimizer = read_optimizer(reader.member("optimizer"));
   recipe.freeze = reader.texts("freeze");
   recipe.contrastive = read_contrastive(reader.member("contrastive"));
-  recipe.augment = read_augment(reader.member("augment"));
+  if (recipe.stage == Stage::tower || reader.has("augment"))
+    recipe.augment = read_augment(reader.member("augment"));
   recipe.chat_template = reader.text("chat_template", recipe.chat_template);
   recipe.store_bf16 = reader.flag("store_bf16", recipe.store_bf16);
   reader.finish();

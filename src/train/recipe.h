@@ -94,7 +94,7 @@ struct ContrastiveRecipe {
   std::vector<Growth> growth;  // ascending; empty: all layers from the start
 };
 
-/// `augment:` Random changes of the tower's training pictures; 0 switches one off.
+/// `augment:` Random changes of training pictures, wherever the tower trains; 0 switches one off.
 struct AugmentRecipe {
   double rotation = 15.0;  // degrees, either way
   double min_scale = 0.7;  // size of the picture in the frame
@@ -124,7 +124,7 @@ struct Recipe {
   OptimizerRecipe optimizer;
   std::vector<std::string> freeze;  // "llm", "mm_projector", "vision_tower"
   ContrastiveRecipe contrastive;
-  AugmentRecipe augment;
+  std::optional<AugmentRecipe> augment;  // the tower stage has it by default, the others do not
   std::string chat_template = "v1";
   bool store_bf16 = false;  // tensors of the published checkpoint in bf16
   std::string text;         // the recipe after --set, as YAML: kept beside the result

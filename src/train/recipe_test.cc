@@ -68,6 +68,7 @@ TEST(Recipe, RefusesWhatMakesNoSense) {
   expect_refusal("stage: text\ntrain: {steps: many}\n", "expected a whole number");
   expect_refusal("stage: text\ntrain: {steps: 1, epochs: 1}\n", "expected one of `steps`");
   expect_refusal("stage: text\ntrain: {steps: 1}\noptimizer: {betas: [1, 2]}\n", "[0, 1)");
+  expect_refusal(std::string(kText) + "freeze: [vision_tower]\naugment: {}\n", "augment");
   expect_refusal("stage: [\n", "recipe.yaml:");
 }
 

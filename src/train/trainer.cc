@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include <ATen/Parallel.h>
 
@@ -62,6 +63,7 @@ class Trainer {
   void run();
 
  private:
+  int64_t planned_steps(const std::optional<Progress>& restored);
   void start();
   void step();
   void report();
@@ -88,19 +90,28 @@ class Trainer {
   double factor_ = 0.0;
 };
 
+/// The steps that the recipe asks for now; where it counts epochs, those a state was begun with.
+int64_t Trainer::planned_steps(const std::optional<Progress>& restored) {
+  if (recipe_.train.steps > 0) return recipe_.train.steps;
+  if (restored) return restored->steps;
+  const double epochs = recipe_.train.epochs * task_->batches_per_epoch();
+  return static_cast<int64_t>(
+      std::ceil(epochs / static_cast<double>(recipe_.train.gradient_accumulation)));
+}
+
 void Trainer::start() {
   const fs::path state = recipe_.output / "state";
   if (options_.existing == Existing::overwrite) fs::remove_all(state);
   const auto restored = restore_state(state, task_->parameters(), optimizer_);
-  if (restored) {
-    progress_ = *restored;
-  } else {
-    const double epochs = recipe_.train.epochs * task_->batches_per_epoch();
-    const auto accumulation = static_cast<double>(recipe_.train.gradient_accumulation);
-    progress_.steps = recipe_.train.steps > 0
-                          ? recipe_.train.steps
-                          : static_cast<int64_t>(std::ceil(epochs / accumulation));
+  const int64_t steps = planned_steps(restored);
+  if (restored) progress_ = *restored;
+  if (restored && steps != restored->steps) {
+    say(
+        fmt::format("the recipe asks for {} steps now, the run was begun with {}: the learning "
+                    "rate goes on by the new length",
+                    steps, restored->steps));
   }
+  progress_.steps = steps;
   int64_t count = 0;
   int64_t trained = 0;
   const ParameterSet& parameters = task_->parameters();
@@ -198,8 +209,9 @@ void run_stage(const Recipe& recipe, const RunOptions& options) {
          "{} holds a run at step {} of {}: --resume goes on, --overwrite starts anew",
          recipe.output.string(), existing->step, existing->steps);
   }
-  const bool is_complete = existing && existing->step >= existing->steps &&
-                           fs::exists(recipe.output / "model.safetensors");
+  const int64_t steps = recipe.train.steps > 0 || !existing ? recipe.train.steps : existing->steps;
+  const bool is_complete =
+      existing && existing->step >= steps && fs::exists(recipe.output / "model.safetensors");
   if (is_complete && options.existing == Existing::resume) {
     if (options.log) {
       options.log(LogLevel::info, fmt::format("{}: complete in {}", stage_name(recipe.stage),

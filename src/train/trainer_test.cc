@@ -63,10 +63,10 @@ class TrainerTest : public ::testing::Test {
 model:
   vision: {image_size: 16, patch_size: 8, hidden_size: 16, layers: 2, heads: 2,
            intermediate_size: 32}
-  llm: {hidden_size: 16, layers: 2, heads: 2, intermediate_size: 32, max_position: 128}
+  llm: {hidden_size: 16, layers: 2, heads: 2, intermediate_size: 32, max_position: 512}
 contrastive: {text_hidden_size: 16, text_layers: 1, text_heads: 2, projection_dim: 8,
               other_names: 3, growth: [{from: 0, layers: 1}, {from: 0.5, layers: 2}]}
-train: {steps: 6, tokens_per_batch: 96, max_length: 64, batch_size: 8, save_every: 2,
+train: {steps: 6, tokens_per_batch: 480, max_length: 400, batch_size: 8, save_every: 2,
         validate_every: 0, gradient_accumulation: 2}
 )";
     return read_recipes(folder_.write(output + ".yaml", yaml), {}).at(0);
@@ -126,6 +126,32 @@ TEST_F(TrainerTest, PretrainResumesBitForBitWithAnUnfrozenTower) {
       "pretrain", source("documents.jsonl", "documents") + ", " + source("text.jsonl", "text"));
 }
 
+TEST_F(TrainerTest, AugmentedPicturesOfAnUnfrozenTowerResumeBitForBit) {
+  expect_resume_is_exact("pretrain", source("documents.jsonl", "documents"),
+                         "augment: {rotation: 20}\n");
+}
+
+TEST_F(TrainerTest, AugmentationChangesWhatAnUnfrozenTowerSees) {
+  const std::string data = source("documents.jsonl", "documents");
+  const Recipe plain = recipe("pretrain", "plain", data);
+  const Recipe changed = recipe("pretrain", "changed", data, "augment: {}\n");
+  run(plain);
+  run(changed);
+  EXPECT_NE(read_file(plain.output / "model.safetensors"),
+            read_file(changed.output / "model.safetensors"));
+}
+
+TEST_F(TrainerTest, InstructionsTrainOnTheirPictures) {
+  const Recipe seen = recipe("sft", "seen", source("turns.json", "conversations"));
+  run(seen);
+  for (int i = 0; i < 12; ++i)
+    write_picture("p" + std::to_string(i) + ".png", static_cast<uint64_t>(i) + 100);
+  const Recipe other = recipe("sft", "other", source("turns.json", "conversations"));
+  run(other);
+  EXPECT_NE(read_file(seen.output / "model.safetensors"),
+            read_file(other.output / "model.safetensors"));
+}
+
 TEST_F(TrainerTest, SftResumesBitForBit) {
   expect_resume_is_exact("sft", source("turns.json", "conversations"), "freeze: [vision_tower]\n");
 }
@@ -153,6 +179,14 @@ TEST_F(TrainerTest, AFinishedRunIsKeptUnlessToldOtherwise) {
   }
   EXPECT_NO_THROW(run(stage, Existing::resume));
   EXPECT_NO_THROW(run(stage, Existing::overwrite));
+}
+
+TEST_F(TrainerTest, AFinishedRunGoesOnWhereTheRecipeAsksForMoreSteps) {
+  Recipe stage = recipe("text", "out", source("text.jsonl", "text"));
+  run(stage);
+  stage.train.steps += 2;
+  run(stage, Existing::resume);
+  EXPECT_TRUE(fs::exists(stage.output / "state/step-000000008"));
 }
 
 TEST_F(TrainerTest, CancellingSavesTheStateFirst) {
