@@ -3,6 +3,9 @@
 
 #include <fstream>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <sys/resource.h>
 
 namespace vila {
@@ -21,6 +24,15 @@ std::string model_name() {
 }
 
 #if defined(__x86_64__)
+/// CPUID leaf 7.1, EAX bit 4; clang 14 has no name for it in __builtin_cpu_supports.
+bool has_avx_vnni() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1U) != 0;
+}
+
 void ask_processor(CpuInfo& info) {
   __builtin_cpu_init();
 #define VILA_FEATURE(name) \
@@ -36,6 +48,8 @@ void ask_processor(CpuInfo& info) {
   VILA_FEATURE("avx512bf16");
 #undef VILA_FEATURE
   info.has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  info.has_avx_vnni = info.has_avx2 && has_avx_vnni();
+  if (info.has_avx_vnni) info.features.emplace_back("avxvnni");
   info.has_avx512 = info.has_avx2 && __builtin_cpu_supports("avx512f") &&
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");

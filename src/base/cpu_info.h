@@ -12,6 +12,7 @@ struct CpuInfo {
   std::string model;                  // e.g. "AMD EPYC"
   std::vector<std::string> features;  // e.g. {"avx2", "fma", "avx512f", …}, only those known to us
   bool has_avx2 = false;              // with FMA and F16C
+  bool has_avx_vnni = false;          // the dot product of bytes on AVX2's registers
   bool has_avx512 = false;            // F, BW, DQ and VL
   bool has_avx512_vnni = false;
 };

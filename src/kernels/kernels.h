@@ -60,6 +60,75 @@ struct GemmArgs {
   int64_t column_end;
 };
 
+/// The memory of a vila::PackedMatrix (tensor/packed_matrix.h says what lies where).
+struct PackedWeights {
+  const uint8_t* data;
+  int64_t depth;  // K, a multiple of group
+  int64_t group;
+  int bits;  // 4 or 8
+  bool has_offsets;
+};
+
+/// Rows of x in signed 8 bits with a scale for each row and group, as gemm_packed() reads them.
+///
+///   scale = absmax / 127,   code[k] = x[k] * (127 / absmax) rounded half to even,   sum = sum_k
+///   code
+///
+/// Layout    of a panel m0 of r rows, G = depth / group (compare PackRowsArgs; the last panel may
+/// be
+///           smaller):
+///             codes[m0 * depth + k / 4 * 4r + 4i + k % 4]   of row m0 + i
+///             scales[m0 * G + g * r + i], sums likewise (exact integers)
+/// Exact     codes, scales and sums are the same bits for every table and every split.
+/// Faults    A group whose absmax is below 1e-30 counts as zero: scale 0, codes 0. One that holds
+/// NaN
+///           or infinity gets the scale NaN and codes 0, which makes that row of y NaN and no
+///           other.
+/// Requires  group % 4 == 0, depth % group == 0, group <= 65536.
+struct QuantiseRowsArgs {
+  const float* x;
+  int64_t x_stride;  // elements between rows
+  int64_t rows;      // M
+  int64_t depth;     // K
+  int64_t group;
+  int64_t panel_rows;  // as panel_rows(M, dot_rows) gives it
+  int64_t row_begin;   // rows to quantise: a multiple of panel_rows
+  int64_t row_end;     // a multiple of panel_rows, or `rows`
+  int8_t* codes;       // the start of the whole, rows * depth
+  float* scales;       // rows * depth / group
+  float* sums;         // rows * depth / group
+};
+
+/// A block of y = x W^T + bias on quantised x and W.
+///
+///   y[m][n] = bias[n] + sum_g xs[m][g] * t[m][n][g],    dot = sum_(k in g) xcode[m][k] *
+///   code[n][k] t = ws[n][g] * (dot - zero[n][g] * xsum[m][g])      or   ws[n][g] * dot +
+///   offset[n][g] * xsum
+///
+/// Sums      dot is exact in 32 bits on every table. The sum over groups starts at the bias and
+/// takes
+///           g in ascending order: y[m] is the same bits for every M and every split; tables differ
+///           by the rounding of f32 (fused or not) alone.
+/// Accuracy  within (G + 4) * 2^-23 * (|bias| + sum_k |xs xcode| (|ws| code + |ws zero or offset|))
+/// of
+///           the same sum in double.
+/// Cost      decoding (few rows) is bound by the read of W, many rows by the dot products.
+struct PackedGemmArgs {
+  const int8_t* codes;  // of x, with scales and sums, by quantise_rows()
+  const float* scales;
+  const float* sums;
+  PackedWeights weight;
+  const float* bias;  // [N] or null
+  float* y;
+  int64_t y_stride;  // elements between rows of y
+  int64_t rows;      // M
+  int64_t panel_rows;
+  int64_t row_begin;     // a multiple of panel_rows
+  int64_t row_end;       // a multiple of panel_rows, or M
+  int64_t column_begin;  // a multiple of 16
+  int64_t column_end;    // a multiple of 16, or N
+};
+
 /// Softmax attention of one head.
 ///
 ///   out[i] = sum_j p[i][j] v[j],   p[i] = softmax_j(scale * q[i] . k[j]),   j < seen(i)
@@ -104,15 +173,24 @@ struct NormArgs {
 
 /// All CPU kernels of one instruction set; an immutable table.
 struct CpuKernels {
-  const char* isa;         // "scalar", "avx2", "avx512"
+  const char* isa;         // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"
   int64_t tile_rows;       // most rows of x in a panel
   int64_t tile_columns;    // columns of y done together: splits of N are multiples of it
   int64_t query_block;     // queries done together: splits of queries are multiples of it
+  int64_t dot_rows;        // most rows of x in a panel of quantise_rows
   int64_t fma_loop_flops;  // operations of one round of fma_loop
+  int64_t dot_loop_ops;    // operations (a product and its sum are two) of one round of dot_loop
 
   void (*pack_rows)(const PackRowsArgs&) noexcept;
   void (*gemm)(const GemmArgs&) noexcept;
   void (*attend)(const AttentionArgs&) noexcept;
+
+  void (*quantise_rows)(const QuantiseRowsArgs&) noexcept;
+  void (*gemm_packed)(const PackedGemmArgs&) noexcept;
+  /// gemm() with W dequantised panel by panel: w = ws * (code - zero) or ws * code + offset in f32.
+  /// weight, weight_dtype and weight_stride of GemmArgs are not read; columns begin at a multiple
+  /// of tile_columns. Sums and accuracy are those of gemm().
+  void (*gemm_dequantised)(const GemmArgs&, const PackedWeights&) noexcept;
 
   /// y = x / sqrt(mean(x^2) + epsilon) * weight; relative error of an element <= 1e-6.
   void (*rms_norm)(const NormArgs&) noexcept;
@@ -147,6 +225,8 @@ struct CpuKernels {
 
   // What the machine can do at most, for measurements: see peak.h.
   float (*fma_loop)(int64_t rounds) noexcept;
+  /// The exact products of 4-bit codes and int8 in registers, without what gathers their sums.
+  int32_t (*dot_loop)(int64_t rounds) noexcept;
   float (*read_loop)(const float* x, int64_t size) noexcept;
 };
 

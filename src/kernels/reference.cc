@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <vector>
 
@@ -30,6 +31,66 @@ void gemm_magnitude(const Gemm& args, double* y) {
                         static_cast<double>(args.w[n * args.depth + k]));
       }
       y[m * args.columns + n] = sum;
+    }
+  }
+}
+
+QuantisedGroup quantise_group(const float* x, int64_t size, int8_t* codes) {
+  std::fill(codes, codes + size, int8_t{0});
+  float absmax = 0;
+  for (int64_t k = 0; k < size; ++k) {
+    if (!std::isfinite(x[k])) return {std::numeric_limits<float>::quiet_NaN(), 0};
+    absmax = std::max(absmax, std::abs(x[k]));
+  }
+  if (absmax < 1e-30F) return {};
+  QuantisedGroup result{absmax / 127.0F, 0};
+  const float factor = 127.0F / absmax;
+  for (int64_t k = 0; k < size; ++k) {
+    codes[k] = static_cast<int8_t>(std::nearbyint(x[k] * factor));
+    result.sum += codes[k];
+  }
+  return result;
+}
+
+namespace {
+
+/// What group g of a row of x adds to column n, its codes and scale given.
+struct Term {
+  double value = 0;
+  double magnitude = 0;
+};
+
+Term group_term(const PackedMatrix& w, int64_t n, int64_t g, const int8_t* codes, float x_scale) {
+  Term term;
+  const double scale = w.scale(n, g);
+  const double shift = w.has_offsets ? double{w.shift(n, g)} : -scale * double{w.shift(n, g)};
+  for (int64_t k = 0; k < w.group; ++k) {
+    const double x = double{x_scale} * codes[k];
+    const double part = scale * w.code(n, g * w.group + k);
+    term.value += x * (part + shift);
+    term.magnitude += std::abs(x) * (std::abs(part) + std::abs(shift));
+  }
+  return term;
+}
+
+}  // namespace
+
+void gemm_packed(const PackedGemm& args, double* y, double* magnitude) {
+  const PackedMatrix& w = args.weight;
+  std::vector<int8_t> codes(static_cast<size_t>(w.group));
+  for (int64_t m = 0; m < args.rows; ++m) {
+    for (int64_t n = 0; n < w.out; ++n) {
+      y[m * w.out + n] = args.bias == nullptr ? 0.0 : double{args.bias[n]};
+      magnitude[m * w.out + n] = std::abs(y[m * w.out + n]);
+    }
+    for (int64_t g = 0; g < w.groups(); ++g) {
+      const float* x = args.x + m * w.in + g * w.group;
+      const float x_scale = quantise_group(x, w.group, codes.data()).scale;
+      for (int64_t n = 0; n < w.out; ++n) {
+        const Term term = group_term(w, n, g, codes.data(), x_scale);
+        y[m * w.out + n] += term.value;
+        magnitude[m * w.out + n] += term.magnitude;
+      }
     }
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "tensor/packed_matrix.h"
 
 /// The contracts of kernels.h as plain loops in double: what the tests hold every table to.
 namespace vila::kernels::reference {
@@ -20,6 +21,26 @@ struct Gemm {
 void gemm(const Gemm& args, double* y);
 /// |bias| + sum_k |x||w| of each element: what the rounding error is proportional to.
 void gemm_magnitude(const Gemm& args, double* y);
+
+/// One group of a row of x as QuantiseRowsArgs promises it.
+struct QuantisedGroup {
+  float scale = 0;
+  int64_t sum = 0;
+};
+
+/// @param codes  `size` of them.
+QuantisedGroup quantise_group(const float* x, int64_t size, int8_t* codes);
+
+/// The product that PackedGemmArgs promises, all in double.
+struct PackedGemm {
+  const float* x;  // [rows, weight.in], not yet quantised
+  int64_t rows;
+  const PackedMatrix& weight;
+  const float* bias;  // [weight.out] or null
+};
+
+/// y [rows, weight.out], and the magnitude that its rounding error is proportional to.
+void gemm_packed(const PackedGemm& args, double* y, double* magnitude);
 
 /// Softmax attention of one head.
 void attend(const AttentionArgs& args, double* out);  // out dense [queries, E]

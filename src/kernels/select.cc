@@ -13,7 +13,9 @@ namespace vila::kernels {
 namespace tables {
 extern const CpuKernels scalar;
 extern const CpuKernels avx2;
+extern const CpuKernels avx_vnni;
 extern const CpuKernels avx512;
+extern const CpuKernels avx512_vnni;
 }  // namespace tables
 
 namespace {
@@ -23,7 +25,9 @@ std::vector<const CpuKernels*> usable_tables() {
 #if defined(__x86_64__)
   const CpuInfo cpu = detect_cpu();
   if (cpu.has_avx2) usable.push_back(&tables::avx2);
+  if (cpu.has_avx_vnni) usable.push_back(&tables::avx_vnni);
   if (cpu.has_avx512) usable.push_back(&tables::avx512);
+  if (cpu.has_avx512_vnni) usable.push_back(&tables::avx512_vnni);
 #endif
   return usable;
 }

@@ -9,6 +9,8 @@ namespace {
 
 using kernels::CpuKernels;
 using kernels::GemmArgs;
+using kernels::PackedGemmArgs;
+using kernels::PackedWeights;
 
 // One task does at most so many rows: their share of a depth block (600 x 384 floats) stays near
 // the core while columns go by, and W is converted once per 600 rows.
@@ -17,6 +19,8 @@ constexpr int64_t kRowsPerTask = 600;
 constexpr int64_t kTasksWanted = 16;
 // Multiply-adds below which a task is not worth handing to another thread (about 2 microseconds).
 constexpr int64_t kWorthSharing = 1 << 16;
+// The same in int8; a row against 128 KiB of 4-bit codes is so many.
+constexpr int64_t kDotsWorthSharing = 1 << 18;
 
 /// How a product is cut. It depends on the shape alone, so results do not depend on the threads.
 struct Split {
@@ -24,35 +28,48 @@ struct Split {
   int64_t columns;  // of one task, a multiple of tile_columns
 };
 
-Split split_product(const GemmArgs& args, int64_t columns, const CpuKernels& kernels) {
-  const int64_t panels = (args.rows + args.panel_rows - 1) / args.panel_rows;
-  const int64_t column_tiles = (columns + kernels.tile_columns - 1) / kernels.tile_columns;
-  const int64_t rows_fitting = std::max<int64_t>(kRowsPerTask / args.panel_rows, 1);
+/// What a product is made of, for split_product().
+struct Product {
+  int64_t rows;
+  int64_t depth;
+  int64_t columns;
+  int64_t panel_rows;
+  int64_t tile_columns;
+  int64_t worth_sharing;  // multiply-adds
+};
+
+Split split_product(const Product& product) {
+  const int64_t panels = (product.rows + product.panel_rows - 1) / product.panel_rows;
+  const int64_t column_tiles = (product.columns + product.tile_columns - 1) / product.tile_columns;
+  const int64_t rows_fitting = std::max<int64_t>(kRowsPerTask / product.panel_rows, 1);
   int64_t row_tasks = (panels + rows_fitting - 1) / rows_fitting;
   // Few columns: cut the rows further, down to eight panels a task.
   while (row_tasks * column_tiles < kTasksWanted && panels / (row_tasks + 1) >= 8)
     ++row_tasks;
-  const int64_t rows = (panels + row_tasks - 1) / row_tasks * args.panel_rows;
+  const int64_t rows = (panels + row_tasks - 1) / row_tasks * product.panel_rows;
 
-  const int64_t tile_work = std::min(rows, args.rows) * args.depth * kernels.tile_columns;
+  const int64_t tile_work = std::min(rows, product.rows) * product.depth * product.tile_columns;
   const int64_t tiles_by_work =
-      std::max<int64_t>(kWorthSharing / std::max<int64_t>(tile_work, 1), 1);
+      std::max<int64_t>(product.worth_sharing / std::max<int64_t>(tile_work, 1), 1);
   const int64_t tiles_by_count = column_tiles * row_tasks / (4 * kTasksWanted);
-  return {rows, std::max({tiles_by_work, tiles_by_count, int64_t{1}}) * kernels.tile_columns};
+  return {rows, std::max({tiles_by_work, tiles_by_count, int64_t{1}}) * product.tile_columns};
 }
 
-void multiply(Context& ctx, const GemmArgs& whole, int64_t columns) {
-  const Split split = split_product(whole, columns, ctx.kernels);
+/// Calls gemm(part) for parts of `whole` (GemmArgs or PackedGemmArgs) on the pool.
+template <typename Args, typename Gemm>
+void multiply(ThreadPool& pool, const Args& whole, const Product& product, const Gemm& gemm) {
+  const Split split = split_product(product);
+  const int64_t columns = product.columns;
   const int64_t column_tasks = (columns + split.columns - 1) / split.columns;
   const int64_t row_tasks = (whole.rows + split.rows - 1) / split.rows;
-  ctx.pool.parallel_for(column_tasks * row_tasks, 1, [&](int64_t begin, int64_t end) {
+  pool.parallel_for(column_tasks * row_tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      GemmArgs part = whole;
+      Args part = whole;
       part.column_begin = task / row_tasks * split.columns;
       part.column_end = std::min(part.column_begin + split.columns, columns);
       part.row_begin = task % row_tasks * split.rows;
       part.row_end = std::min(part.row_begin + split.rows, whole.rows);
-      ctx.kernels.gemm(part);
+      gemm(part);
     }
   });
 }
@@ -79,37 +96,131 @@ float* pack(Context& ctx, const Tensor& x, int64_t panel_rows) {
   return packed.data<float>();
 }
 
+/// A float product but for its weight: x packed, the bias wide, y whole.
+GemmArgs float_product(Context& ctx, const Tensor& x, const Tensor& bias, const Tensor& y) {
+  const int64_t panel_rows = kernels::panel_rows(x.dim(0), ctx.kernels.tile_rows);
+  return {.packed_x = pack(ctx, x, panel_rows),
+          .weight = nullptr,
+          .weight_dtype = DType::f32,
+          .weight_stride = 0,
+          .bias = bias.defined() ? widened(ctx, bias) : nullptr,
+          .y = y.data<float>(),
+          .y_stride = y.dim(1),
+          .rows = x.dim(0),
+          .depth = x.dim(1),
+          .panel_rows = panel_rows,
+          .row_begin = 0,
+          .row_end = x.dim(0),
+          .column_begin = 0,
+          .column_end = y.dim(1)};
+}
+
+Product float_split(const GemmArgs& args, const CpuKernels& kernels) {
+  return {.rows = args.rows,
+          .depth = args.depth,
+          .columns = args.column_end,
+          .panel_rows = args.panel_rows,
+          .tile_columns = kernels.tile_columns,
+          .worth_sharing = kWorthSharing};
+}
+
+/// Quantises the rows that args.codes, scales and sums (in the arena) are to hold.
+void quantise(Context& ctx, const Tensor& x, PackedGemmArgs& args) {
+  const int64_t rows = x.dim(0);
+  const int64_t depth = x.dim(1);
+  const Shape groups{rows, depth / args.weight.group};
+  const kernels::QuantiseRowsArgs whole{
+      .x = x.data<float>(),
+      .x_stride = depth,
+      .rows = rows,
+      .depth = depth,
+      .group = args.weight.group,
+      .panel_rows = args.panel_rows,
+      .row_begin = 0,
+      .row_end = rows,
+      .codes = arena_tensor(ctx.arena, DType::i8, x.shape()).data<int8_t>(),
+      .scales = arena_tensor(ctx.arena, DType::f32, groups).data<float>(),
+      .sums = arena_tensor(ctx.arena, DType::f32, groups).data<float>()};
+  const int64_t panels = std::max<int64_t>(rows_per_task(depth) / args.panel_rows, 1);
+  ctx.pool.parallel_for(rows, panels * args.panel_rows, [&](int64_t begin, int64_t end) {
+    kernels::QuantiseRowsArgs part = whole;
+    part.row_begin = begin;
+    part.row_end = end;
+    ctx.kernels.quantise_rows(part);
+  });
+  args.codes = whole.codes;
+  args.scales = whole.scales;
+  args.sums = whole.sums;
+}
+
+void multiply_int8(Context& ctx, const Tensor& x, const PackedWeights& weight, const Tensor& bias,
+                   Tensor& y) {
+  PackedGemmArgs args{.codes = nullptr,
+                      .scales = nullptr,
+                      .sums = nullptr,
+                      .weight = weight,
+                      .bias = bias.defined() ? widened(ctx, bias) : nullptr,
+                      .y = y.data<float>(),
+                      .y_stride = y.dim(1),
+                      .rows = x.dim(0),
+                      .panel_rows = kernels::panel_rows(x.dim(0), ctx.kernels.dot_rows),
+                      .row_begin = 0,
+                      .row_end = x.dim(0),
+                      .column_begin = 0,
+                      .column_end = y.dim(1)};
+  quantise(ctx, x, args);
+  multiply(ctx.pool, args,
+           {.rows = args.rows,
+            .depth = weight.depth,
+            .columns = y.dim(1),
+            .panel_rows = args.panel_rows,
+            .tile_columns = PackedMatrix::kTileRows,
+            .worth_sharing = kDotsWorthSharing},
+           ctx.kernels.gemm_packed);
+}
+
+void check_rows(const Tensor& x, int64_t depth, const Tensor& bias, int64_t columns) {
+  VILA_CHECK(x.rank() == 2 && x.dtype() == DType::f32 && x.dim(1) == depth,
+             "x is {} for a weight of depth {}", x.text(), depth);
+  VILA_CHECK(!bias.defined() || (bias.rank() == 1 && bias.dim(0) == columns),
+             "bias is {} for {} columns", bias.text(), columns);
+}
+
 }  // namespace
 
 Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  VILA_CHECK(x.rank() == 2 && x.dtype() == DType::f32, "x is {}", x.text());
-  VILA_CHECK(weight.rank() == 2 && weight.dim(1) == x.dim(1) && is_weight_dtype(weight.dtype()),
-             "weight is {} for x {}", weight.text(), x.text());
-  VILA_CHECK(!bias.defined() || (bias.rank() == 1 && bias.dim(0) == weight.dim(0)),
-             "bias is {} for weight {}", bias.text(), weight.text());
-  const int64_t rows = x.dim(0);
-  const int64_t columns = weight.dim(0);
-  Tensor y = arena_tensor(ctx.arena, DType::f32, {rows, columns});
+  VILA_CHECK(weight.rank() == 2 && is_weight_dtype(weight.dtype()), "weight is {}", weight.text());
+  check_rows(x, weight.dim(1), bias, weight.dim(0));
+  Tensor y = arena_tensor(ctx.arena, DType::f32, {x.dim(0), weight.dim(0)});
   if (y.numel() == 0) return y;
 
   const ArenaScope scratch(ctx.arena);
-  const int64_t panel_rows = kernels::panel_rows(rows, ctx.kernels.tile_rows);
-  multiply(ctx,
-           {.packed_x = pack(ctx, x, panel_rows),
-            .weight = weight.raw(),
-            .weight_dtype = weight.dtype(),
-            .weight_stride = weight.dim(1),
-            .bias = bias.defined() ? widened(ctx, bias) : nullptr,
-            .y = y.data<float>(),
-            .y_stride = columns,
-            .rows = rows,
-            .depth = x.dim(1),
-            .panel_rows = panel_rows,
-            .row_begin = 0,
-            .row_end = rows,
-            .column_begin = 0,
-            .column_end = columns},
-           columns);
+  GemmArgs args = float_product(ctx, x, bias, y);
+  args.weight = weight.raw();
+  args.weight_dtype = weight.dtype();
+  args.weight_stride = weight.dim(1);
+  multiply(ctx.pool, args, float_split(args, ctx.kernels), ctx.kernels.gemm);
+  return y;
+}
+
+Tensor linear(Context& ctx, const Tensor& x, const PackedMatrix& weight, const Tensor& bias) {
+  check_rows(x, weight.in, bias, weight.out);
+  Tensor y = arena_tensor(ctx.arena, DType::f32, {x.dim(0), weight.out});
+  if (y.numel() == 0) return y;
+
+  const ArenaScope scratch(ctx.arena);
+  const PackedWeights raw{.data = weight.data.data<uint8_t>(),
+                          .depth = weight.in,
+                          .group = weight.group,
+                          .bits = weight.bits,
+                          .has_offsets = weight.has_offsets};
+  if (ctx.packed_activations == PackedActivations::int8) {
+    multiply_int8(ctx, x, raw, bias, y);
+    return y;
+  }
+  const GemmArgs args = float_product(ctx, x, bias, y);
+  multiply(ctx.pool, args, float_split(args, ctx.kernels),
+           [&](const GemmArgs& part) { ctx.kernels.gemm_dequantised(part, raw); });
   return y;
 }
 

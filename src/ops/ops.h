@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ops/context.h"
+#include "tensor/packed_matrix.h"
 
 /// The arithmetic of VILA on tensors: checks shapes (a broken one is a Bug), splits the work among
 /// threads, calls the kernels. Activations are f32; weights f32, f16 or bf16. Results are in
@@ -14,6 +15,11 @@ namespace vila::ops {
 
 /// y = x W^T + bias; x [T, K], weight [N, K] of any weight dtype, bias [N] or undefined; y [T, N].
 Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+/// The same with quantised weights: x in int8 by token and group, or in f32, as
+/// ctx.packed_activations says. A row has the same bits alone and in any batch. NaN or infinity in
+/// a row of x makes that row of y NaN when x is quantised.
+Tensor linear(Context& ctx, const Tensor& x, const PackedMatrix& weight, const Tensor& bias);
 
 /// y = x / sqrt(mean(x^2) + epsilon) * weight, per row; x [T, D].
 Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, double epsilon);

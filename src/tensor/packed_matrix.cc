@@ -138,13 +138,6 @@ void quantise_row(std::span<const float> weights, int64_t row, const PackedMatri
   }
 }
 
-/// Code of row r of a tile at column k of a group.
-int code_at(const PackedMatrix& matrix, const uint8_t* codes, int64_t r, int64_t k) {
-  if (matrix.bits == 8) return codes[k / 4 * PackedMatrix::kLineBytes + 4 * r + k % 4];
-  const uint8_t byte = codes[k / 8 * PackedMatrix::kLineBytes + 4 * r + k % 4];
-  return k % 8 < 4 ? byte & 15 : byte >> 4;
-}
-
 }  // namespace
 
 bool PackedMatrix::can_hold(int64_t out, int64_t in, int64_t group, int bits) noexcept {
@@ -157,6 +150,23 @@ int64_t PackedMatrix::bytes(int64_t out, int64_t in, int64_t group, int bits) {
   VILA_CHECK(can_hold(out, in, group, bits), "[{}, {}] by {}, {} bit", out, in, group, bits);
   const PackedMatrix shape{.out = out, .in = in, .group = group, .bits = bits, .data = {}};
   return shape.tiles() * shape.tile_bytes();
+}
+
+int PackedMatrix::code(int64_t row, int64_t column) const {
+  const uint8_t* codes = codes_at(*this, row / kTileRows, column / group);
+  const int64_t k = column % group;
+  const int64_t place = 4 * (row % kTileRows) + k % 4;
+  if (bits == 8) return codes[k / 4 * kLineBytes + place];
+  const uint8_t byte = codes[k / 8 * kLineBytes + place];
+  return k % 8 < 4 ? byte & 15 : byte >> 4;
+}
+
+float PackedMatrix::scale(int64_t row, int64_t g) const {
+  return to_f32(scales_at(*this, row / kTileRows, g)[row % kTileRows]);
+}
+
+float PackedMatrix::shift(int64_t row, int64_t g) const {
+  return to_f32(scales_at(*this, row / kTileRows, g)[kTileRows + row % kTileRows]);
 }
 
 PackedMatrix pack(const Q4Matrix& matrix, ThreadPool* pool) {
@@ -194,12 +204,10 @@ Tensor dequantise(const PackedMatrix& matrix) {
   for (int64_t n = 0; n < matrix.out; ++n) {
     for (int64_t k = 0; k < matrix.in; ++k) {
       const int64_t g = k / matrix.group;
-      const f16* line = scales_at(matrix, n / kRows, g);
-      const float scale = to_f32(line[n % kRows]);
-      const float shift = to_f32(line[kRows + n % kRows]);
-      const auto code = static_cast<float>(
-          code_at(matrix, codes_at(matrix, n / kRows, g), n % kRows, k % matrix.group));
-      *target++ = matrix.has_offsets ? scale * code + shift : scale * (code - shift);
+      const float scale = matrix.scale(n, g);
+      const auto code = static_cast<float>(matrix.code(n, k));
+      *target++ = matrix.has_offsets ? scale * code + matrix.shift(n, g)
+                                     : scale * (code - matrix.shift(n, g));
     }
   }
   return weight;

@@ -59,6 +59,12 @@ struct PackedMatrix {
   int64_t tile_bytes() const noexcept { return groups() * (code_bytes() + kLineBytes); }
 
   size_t nbytes() const noexcept { return data.nbytes(); }
+
+  // The plain reading of the layout, one element at a time; @pre in range.
+  int code(int64_t row, int64_t column) const;
+  float scale(int64_t row, int64_t g) const;
+  /// The zero point or the offset.
+  float shift(int64_t row, int64_t g) const;
 };
 
 /// The same codes in this layout. Offsets that are exactly -scale * z with an integer z in [0, 15]

@@ -261,35 +261,43 @@ inline int64_t columns_per_pass(const GemmArgs& args) {
   return size <= kResidentFloats ? kTileColumns : kPanelsPerPass * kTileColumns;
 }
 
-/// Columns [begin, end) over the whole depth; `panel` is scratch.
-template <typename Weight>
-void multiply_pass(const GemmArgs& args, int64_t begin, int64_t end, float* panel) {
-  const auto* weight = static_cast<const Weight*>(args.weight);
+/// Columns [begin, end) over the whole depth; `panel` is scratch, which pack(block, panel) fills.
+template <typename Pack>
+void multiply_pass(const GemmArgs& args, int64_t begin, int64_t end, const Pack& pack,
+                   float* panel) {
   const int64_t step = args.rows <= kFewRows ? kShallowBlock : kDepthBlock;
   DepthBlock block{};
   do {  // once also for depth 0: y is the bias then
     block.depth = least(step, args.depth - block.k);
     for (block.column = begin; block.column < end; block.column += kTileColumns) {
       block.columns = least(kTileColumns, end - block.column);
-      pack_weights(weight + block.column * args.weight_stride + block.k, args.weight_stride,
-                   block.columns, block.depth, panel);
+      pack(block, panel);
       multiply_block(args, block, panel);
     }
     block.k += step;
   } while (block.k < args.depth);
 }
 
-template <typename Weight>
-void gemm_of(const GemmArgs& args) {
+/// The whole call; pack(block, panel) gives panel[k * kTileColumns + n] = W[column + n][k0 + k].
+template <typename Pack>
+void multiply(const GemmArgs& args, const Pack& pack) {
+  if (args.row_begin >= args.row_end) return;
   alignas(64) float panel[kDepthBlock * kTileColumns];
   const int64_t pass = columns_per_pass(args);
-  for (int64_t n = args.column_begin; n < args.column_end; n += pass) {
-    multiply_pass<Weight>(args, n, least(n + pass, args.column_end), panel);
-  }
+  for (int64_t n = args.column_begin; n < args.column_end; n += pass)
+    multiply_pass(args, n, least(n + pass, args.column_end), pack, panel);
+}
+
+template <typename Weight>
+void gemm_of(const GemmArgs& args) {
+  multiply(args, [&args](const DepthBlock& block, float* panel) {
+    const auto* weight = static_cast<const Weight*>(args.weight);
+    pack_weights(weight + block.column * args.weight_stride + block.k, args.weight_stride,
+                 block.columns, block.depth, panel);
+  });
 }
 
 void gemm(const GemmArgs& args) noexcept {
-  if (args.row_begin >= args.row_end) return;
   switch (args.weight_dtype) {
     case DType::f16:
       return gemm_of<f16>(args);

@@ -33,6 +33,29 @@ float fma_loop(int64_t rounds) noexcept {
   return isa::reduce_add(total);
 }
 
+inline constexpr int64_t kDotLoopOps = 2 * 4 * kFmaChains * kLanes;
+
+int32_t dot_loop(int64_t rounds) noexcept {
+  alignas(64) static constexpr uint8_t kCodes[4 * kLanes] = {1};
+  alignas(64) static constexpr int8_t kQuad[4] = {1, 2, 3, 4};
+  isa::Partial sum[kFmaChains];
+  for (int64_t c = 0; c < kFmaChains; ++c)
+    sum[c] = isa::no_partial();
+  isa::Codes codes = isa::load_codes(kCodes);
+  const isa::Quad quad = isa::broadcast(kQuad);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+    for (int64_t c = 0; c < kFmaChains; ++c) {
+      isa::hide(codes);
+      sum[c] = isa::accumulate(sum[c], codes, quad);
+    }
+  }
+  int32_t total = 0;
+  for (int64_t c = 0; c < kFmaChains; ++c)
+    total ^= isa::first_lane(sum[c]);
+  return total;
+}
+
 float read_loop(const float* x, int64_t size) noexcept {
   return sum(x, size);
 }
