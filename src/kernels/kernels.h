@@ -171,6 +171,8 @@ struct NormArgs {
   float* y;  // may be x
 };
 
+inline constexpr int64_t kDotLoopBytes = 640;
+
 /// All CPU kernels of one instruction set; an immutable table.
 struct CpuKernels {
   const char* isa;         // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"
@@ -225,8 +227,9 @@ struct CpuKernels {
 
   // What the machine can do at most, for measurements: see peak.h.
   float (*fma_loop)(int64_t rounds) noexcept;
-  /// The exact products of 4-bit codes and int8 in registers, without what gathers their sums.
-  int32_t (*dot_loop)(int64_t rounds) noexcept;
+  /// The exact products of 4-bit codes and int8 in registers, without what gathers their sums, on
+  /// kDotLoopBytes bytes of 0 to 15.
+  int32_t (*dot_loop)(const uint8_t* data, int64_t rounds) noexcept;
   float (*read_loop)(const float* x, int64_t size) noexcept;
 };
 

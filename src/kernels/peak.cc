@@ -14,10 +14,10 @@ namespace {
 // Results go here, so that the loops cannot be dropped as unused.
 std::atomic<float> sink = 0;
 
-}  // namespace
-
-double measure_fma_peak(const CpuKernels& kernels, ThreadPool& pool, double seconds) {
-  constexpr int64_t kRounds = 20'000;
+/// Operations per second of round(), which does `ops`, on all threads; the best try within
+/// `seconds`.
+template <typename Round>
+double measure_peak(ThreadPool& pool, double seconds, double ops, const Round& round) {
   constexpr int64_t kTasksPerThread = 16;
   const int64_t tasks = pool.size() * kTasksPerThread;
   double best = 0;
@@ -26,12 +26,29 @@ double measure_fma_peak(const CpuKernels& kernels, ThreadPool& pool, double seco
     const Stopwatch watch;
     pool.parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        sink = kernels.fma_loop(kRounds);
+        round();
     });
-    const auto flops = static_cast<double>(tasks * kRounds * kernels.fma_loop_flops);
-    best = std::max(best, flops / watch.seconds());
+    best = std::max(best, static_cast<double>(tasks) * ops / watch.seconds());
   } while (whole.seconds() < seconds);
   return best;
+}
+
+constexpr int64_t kRounds = 20'000;
+
+}  // namespace
+
+double measure_fma_peak(const CpuKernels& kernels, ThreadPool& pool, double seconds) {
+  const auto flops = static_cast<double>(kRounds * kernels.fma_loop_flops);
+  return measure_peak(pool, seconds, flops, [&] { sink = kernels.fma_loop(kRounds); });
+}
+
+double measure_dot_peak(const CpuKernels& kernels, ThreadPool& pool, double seconds) {
+  alignas(64) uint8_t codes[kDotLoopBytes];
+  for (int64_t i = 0; i < kDotLoopBytes; ++i)
+    codes[i] = static_cast<uint8_t>(i % 15);
+  const auto ops = static_cast<double>(kRounds * kernels.dot_loop_ops);
+  return measure_peak(pool, seconds, ops,
+                      [&] { sink = static_cast<float>(kernels.dot_loop(codes, kRounds)); });
 }
 
 double measure_read_bandwidth(const CpuKernels& kernels, ThreadPool& pool, int64_t bytes) {

@@ -49,6 +49,9 @@ TEST(Peak, MeasuresSomethingPlausible) {
     const double flops = measure_fma_peak(*table, pool, 0.01);
     EXPECT_GT(flops, 1e7) << table->isa;
     EXPECT_LT(flops, 1e12) << table->isa;
+    const double dots = measure_dot_peak(*table, pool, 0.01);
+    EXPECT_GT(dots, 1e7) << table->isa;
+    EXPECT_LT(dots, 1e13) << table->isa;
   }
   EXPECT_GT(measure_read_bandwidth(best_kernels(), pool, 4 << 20), 1e7);
 }

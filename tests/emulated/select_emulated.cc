@@ -9,11 +9,14 @@
 namespace vila::kernels {
 
 namespace tables {
+extern const CpuKernels avx_vnni;
 extern const CpuKernels avx512;
+extern const CpuKernels avx512_vnni;
 }  // namespace tables
 
 std::span<const CpuKernels* const> all_kernels() {
-  static constexpr std::array<const CpuKernels*, 1> kTables = {&tables::avx512};
+  static constexpr std::array<const CpuKernels*, 3> kTables = {&tables::avx_vnni, &tables::avx512,
+                                                               &tables::avx512_vnni};
   VILA_CHECK(detect_cpu().has_avx2, "the emulation itself is compiled for AVX2");
   return kTables;
 }

@@ -33,26 +33,29 @@ float fma_loop(int64_t rounds) noexcept {
   return isa::reduce_add(total);
 }
 
+// Distinct pairs of codes and activations, so that no product is computed once for two sums.
+inline constexpr int64_t kDotCodes = 2;
+inline constexpr int64_t kDotQuads = kFmaChains / kDotCodes;
 inline constexpr int64_t kDotLoopOps = 2 * 4 * kFmaChains * kLanes;
 
-int32_t dot_loop(int64_t rounds) noexcept {
-  alignas(64) static constexpr uint8_t kCodes[4 * kLanes] = {1};
-  alignas(64) static constexpr int8_t kQuad[4] = {1, 2, 3, 4};
-  isa::Partial sum[kFmaChains];
+int32_t dot_loop(const uint8_t* data, int64_t rounds) noexcept {
+  isa::Partial sum[kDotCodes][kDotQuads];
   for (int64_t c = 0; c < kFmaChains; ++c)
-    sum[c] = isa::no_partial();
-  isa::Codes codes = isa::load_codes(kCodes);
-  const isa::Quad quad = isa::broadcast(kQuad);
+    sum[c % kDotCodes][c / kDotCodes] = isa::no_partial();
   for (int64_t i = 0; i < rounds; ++i) {
+    const uint8_t* at = data + i % 8 * 64;  // so that no product can be hoisted out of the loop
+    const isa::Codes codes[kDotCodes] = {isa::load_codes(at), isa::load_codes(at + 64)};
 #pragma GCC unroll 16
-    for (int64_t c = 0; c < kFmaChains; ++c) {
-      isa::hide(codes);
-      sum[c] = isa::accumulate(sum[c], codes, quad);
+    for (int64_t q = 0; q < kDotQuads; ++q) {
+      const isa::Quad quad = isa::broadcast(reinterpret_cast<const int8_t*>(at) + 4 * q);
+#pragma GCC unroll 2
+      for (int64_t c = 0; c < kDotCodes; ++c)
+        sum[c][q] = isa::accumulate(sum[c][q], codes[c], quad);
     }
   }
   int32_t total = 0;
   for (int64_t c = 0; c < kFmaChains; ++c)
-    total ^= isa::first_lane(sum[c]);
+    total ^= isa::first_lane(sum[c % kDotCodes][c / kDotCodes]);
   return total;
 }
 

@@ -82,10 +82,6 @@ inline void store_bytes(int8_t* y, F32 a) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(y), _mm_packs_epi16(halves, halves));
 }
 
-inline void hide(Codes& codes) {
-  asm("" : "+x"(codes.value));
-}
-
 inline int32_t first_lane(Partial sum) {
   return _mm256_cvtsi256_si32(sum.value);
 }

@@ -80,10 +80,6 @@ inline void store_bytes(int8_t* y, F32 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(y), bytes);
 }
 
-inline void hide(Codes& codes) {
-  asm("" : "+v"(codes.value));
-}
-
 inline int32_t first_lane(Partial sum) {
   return _mm_cvtsi128_si32(_mm512_castsi512_si128(sum.value));
 }

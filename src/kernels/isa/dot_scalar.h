@@ -109,11 +109,6 @@ inline void store_bytes(int8_t* y, F32 a) {
   *y = static_cast<int8_t>(a.value);
 }
 
-/// Keeps the compiler from seeing that codes do not change: for loops that only measure.
-inline void hide(Codes& codes) {
-  asm("" : "+r"(codes.value));
-}
-
 inline int32_t first_lane(Partial sum) {
   return sum.value;
 }

@@ -95,6 +95,39 @@ inline float reduce_max_ps(__m512 value) {
   return lanes[0];
 }
 
+inline __m512 cvtepi32_ps(__m512i words) {
+  int whole[16];
+  float lanes[16];
+  _mm512_storeu_si512(whole, words);
+  for (int i = 0; i < 16; ++i)
+    lanes[i] = static_cast<float>(whole[i]);
+  return _mm512_loadu_ps(lanes);
+}
+
+/// To the nearest integer, ties to even; what no int holds becomes the least int.
+inline __m512i cvtps_epi32(__m512 value) {
+  float lanes[16];
+  int whole[16];
+  _mm512_storeu_ps(lanes, value);
+  for (int i = 0; i < 16; ++i) {
+    const bool fits = lanes[i] >= -0x1p31F && lanes[i] < 0x1p31F;
+    whole[i] = fits ? static_cast<int>(__builtin_nearbyintf(lanes[i])) : -0x7fffffff - 1;
+  }
+  return _mm512_loadu_si512(whole);
+}
+
+/// SIMDe gives the name to its masked form.
+inline __m512i madd_epi16(__m512i a, __m512i b) {
+  short left[32];
+  short right[32];
+  int sums[16];
+  _mm512_storeu_si512(left, a);
+  _mm512_storeu_si512(right, b);
+  for (int i = 0; i < 16; ++i)
+    sums[i] = left[2 * i] * right[2 * i] + left[2 * i + 1] * right[2 * i + 1];
+  return _mm512_loadu_si512(sums);
+}
+
 }  // namespace
 }  // namespace emulated
 
@@ -105,5 +138,10 @@ inline float reduce_max_ps(__m512 value) {
 #define _mm512_cvtph_ps emulated::cvtph_ps
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
+#define _mm512_cvtepi32_ps emulated::cvtepi32_ps
+#define _mm512_cvtps_epi32 emulated::cvtps_epi32
+#undef _mm512_madd_epi16
+#define _mm512_madd_epi16 emulated::madd_epi16
+#define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
 #define _mm512_reduce_add_ps emulated::reduce_add_ps
 #define _mm512_reduce_max_ps emulated::reduce_max_ps
