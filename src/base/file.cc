@@ -101,6 +101,17 @@ void AtomicFileWriter::append(std::span<const std::byte> bytes) {
   append(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
+void AtomicFileWriter::overwrite(uint64_t offset, std::string_view bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t put = ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
+                                 static_cast<off_t>(offset + done));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) fail_errno(path_, "write");
+    done += static_cast<size_t>(put);
+  }
+}
+
 void AtomicFileWriter::commit() {
   if (::fsync(descriptor_) != 0) fail_errno(path_, "flush to disk");
   if (::close(std::exchange(descriptor_, -1)) != 0) {

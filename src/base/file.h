@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -31,6 +32,8 @@ class AtomicFileWriter {
   /// @throws Error{insufficient_disk | failed}
   void append(std::string_view bytes);
   void append(std::span<const std::byte> bytes);
+  /// Replaces bytes that were appended before: [offset, offset + size) of the file.
+  void overwrite(uint64_t offset, std::string_view bytes);
   void commit();
 
  private:

@@ -40,8 +40,9 @@ int convert(const ConvertOptions& options) {
   const bool is_file = fs::is_regular_file(options.in, ignored);
   formats::ModelPackage package =
       formats::open_package(is_file ? fs::path(options.in) : resolve_model(options.in));
-  if (!options.dtype.empty()) formats::convert_package(package, dtype_of_name(options.dtype));
   const std::string target = target_of(options);
+  if (target != "vila") formats::dequantise_package(package);
+  if (!options.dtype.empty()) formats::convert_package(package, dtype_of_name(options.dtype));
   if (target == "gguf") {
     formats::write_gguf_package(options.out, package);
   } else if (target == "vila") {
@@ -51,6 +52,8 @@ int convert(const ConvertOptions& options) {
   }
   size_t tensors = 0;
   for (const auto& [part, content] : package.parts)
+    tensors += content.size();
+  for (const auto& [part, content] : package.quantised)
     tensors += content.size();
   print_note(fmt::format("{}: {} tensors and {} files as {}", options.out, tensors,
                          package.files.size(), target));
@@ -70,7 +73,8 @@ Action add_convert(CLI::App& app) {
       ->required();
   app.add_option("--to", options->to, "Instead of what the name of OUT says")
       ->check(CLI::IsMember({"safetensors", "gguf", "vila"}));
-  app.add_option("--dtype", options->dtype, "Convert all float tensors")
+  app.add_option("--dtype", options->dtype,
+                 "Convert all float tensors; packed weights stay packed in a .vila file")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
   return [options] { return convert(*options); };
 }

@@ -40,23 +40,26 @@ struct ExplainOptions {
 struct Preparation {
   std::string mode;
   media::ProcessorConfig processor;
-  int64_t tokens_per_image = 0;  // 0: not known without a model
-  fs::path model;                // empty: none
+  int64_t tokens_per_image = 0;                        // 0: not known without a model
+  std::shared_ptr<const text::Tokenizer> tokenizer{};  // null: no model
   std::string chat_template = "vicuna_v1";
 };
 
 Preparation prepare(const ExplainOptions& options) {
   if (!options.mode.empty()) return {options.mode, picture_mode(options.mode), 0, {}, "vicuna_v1"};
-  const fs::path folder = resolve_model(options.model.model);
-  const spec::VilaConfig config =
-      spec::read_config(folder, formats::open_checkpoint(folder).vision_folder);
+  const fs::path model = resolve_model(options.model.model);
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   if (!config.has_vision()) {
     fail(ErrorCode::invalid_model, "{}: expected a model with a vision tower, found none",
-         folder.string());
+         model.string());
   }
-  return {config.image_aspect_ratio, config.image_processor, config.tokens_per_image(), folder,
-          spec::chat_template_name(config, *text::load_tokenizer(folder),
-                                   text::read_chat_template(folder))};
+  std::shared_ptr<const text::Tokenizer> tokenizer =
+      text::load_tokenizer(checkpoint.tokenizer_folder);
+  const std::string chat_template = spec::chat_template_name(
+      config, *tokenizer, text::read_chat_template(checkpoint.tokenizer_folder));
+  return {config.image_aspect_ratio, config.image_processor, config.tokens_per_image(),
+          std::move(tokenizer), chat_template};
 }
 
 Json explain_image(const std::string& path, const Preparation& how, const media::Image& image,
@@ -90,8 +93,8 @@ Json explain_prompt(const std::string& prompt, int64_t images, const Preparation
   const std::string rendered =
       make_request(question, text::find_chat_template(how.chat_template)).prompt;
   Json json = {{"prompt", rendered}};
-  if (!how.model.empty()) {
-    const auto ids = spec::tokenize_prompt(*text::load_tokenizer(how.model), rendered);
+  if (how.tokenizer) {
+    const auto ids = spec::tokenize_prompt(*how.tokenizer, rendered);
     json["ids"] = ids;
     json["prompt_tokens"] = static_cast<int64_t>(ids.size()) + images * (how.tokens_per_image - 1);
   }

@@ -42,6 +42,11 @@ const char* part_of(const std::string& name) {
   return "llm";
 }
 
+// "int4 g128"
+std::string packed_dtype(const formats::QuantisedMatrix& matrix) {
+  return fmt::format("int{} g{}", matrix.bits, matrix.group);
+}
+
 Json parts_json(const formats::Checkpoint& checkpoint) {
   struct Part {
     int64_t parameters = 0;
@@ -55,6 +60,12 @@ Json parts_json(const formats::Checkpoint& checkpoint) {
     part.parameters += tensor.numel();
     part.bytes += static_cast<int64_t>(tensor.nbytes());
     part.dtypes.emplace(dtype_name(tensor.dtype()));
+  }
+  for (const auto& [name, matrix] : checkpoint.quantised) {
+    Part& part = parts[part_of(name)];
+    part.parameters += matrix.shape().numel();
+    part.bytes += matrix.bytes();
+    part.dtypes.emplace(packed_dtype(matrix));
   }
   Json rows = Json::array();
   for (const auto& [name, part] : parts) {
@@ -73,6 +84,10 @@ Json tensors_json(const formats::Checkpoint& checkpoint) {
     rows.push_back({{"name", name},
                     {"shape", std::vector<int64_t>(extents.begin(), extents.end())},
                     {"dtype", dtype_name(tensor.dtype())}});
+  }
+  for (const auto& [name, matrix] : checkpoint.quantised) {
+    rows.push_back(
+        {{"name", name}, {"shape", {matrix.out, matrix.in}}, {"dtype", packed_dtype(matrix)}});
   }
   return rows;
 }
@@ -101,10 +116,10 @@ int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
   return images * most_tiles(config) * vision.rows() * row * static_cast<int64_t>(sizeof(float));
 }
 
-Json memory_json(const fs::path& folder, const spec::VilaConfig& config,
+Json memory_json(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                  const InspectOptions& options) {
   const int64_t context = options.context > 0 ? options.context : config.model_max_length;
-  const MemoryNeed need = memory_need(folder, context);
+  const MemoryNeed need = memory_need(checkpoint, config, context);
   const int64_t vision = vision_peak(config, options.images);
   return {{"context", std::min(context, config.model_max_length)},
           {"images", options.images},
@@ -156,13 +171,15 @@ void add_licence(const fs::path& folder, Json& report) {
 }
 
 Json make_report(const InspectOptions& options) {
-  const fs::path folder = resolve_model(options.model.model);
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
+  const fs::path model = resolve_model(options.model.model);
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   int64_t parameters = 0;
   for (const auto& [name, tensor] : checkpoint.tensors)
     parameters += tensor.numel();
-  Json report = {{"path", folder.string()},
+  for (const auto& [name, matrix] : checkpoint.quantised)
+    parameters += matrix.shape().numel();
+  Json report = {{"path", model.string()},
                  {"generation", generation_of(config)},
                  {"parameters", parameters},
                  {"parts", parts_json(checkpoint)},
@@ -173,9 +190,9 @@ Json make_report(const InspectOptions& options) {
     report["tokens_per_image"] = config.tokens_per_image();
   }
   add_tokenizer(checkpoint.folder, config, report);
-  add_licence(folder, report);
+  add_licence(checkpoint.tokenizer_folder, report);
   if (options.has_tensors) report["tensors"] = tensors_json(checkpoint);
-  if (options.has_memory) report["memory"] = memory_json(folder, config, options);
+  if (options.has_memory) report["memory"] = memory_json(checkpoint, config, options);
   return report;
 }
 

@@ -26,10 +26,10 @@ fs::path model_folder(const std::string& name) {
   }
 }
 
-void read_model(const fs::path& folder, TokenRule& rule) {
-  rule.tokenizer = text::load_tokenizer(folder);
-  const spec::VilaConfig config =
-      spec::read_config(folder, formats::open_checkpoint(folder).vision_folder);
+void read_model(const fs::path& model, TokenRule& rule) {
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
+  rule.tokenizer = text::load_tokenizer(checkpoint.tokenizer_folder);
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   rule.labels.tokens_per_image = config.has_vision() ? config.tokens_per_image() : 0;
   rule.max_length = config.model_max_length;
 }

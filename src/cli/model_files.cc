@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/model_files.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <system_error>
 #include <vector>
 
 #include "base/error.h"
+#include "formats/checkpoint.h"
+#include "formats/model_package.h"
 
 namespace vila::cli {
 namespace {
@@ -49,15 +52,15 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
   std::error_code ignored;
   const fs::path path(wanted);
   if (fs::is_directory(path, ignored)) return path;
+  if (formats::is_package_file(path)) return path;
   const bool is_weights =
       path.extension() == ".safetensors" || path.extension() == ".bin" || path.extension() == ".pt";
-  if (is_weights && is_checkpoint(path.parent_path())) {
-    return path.parent_path();
-  }
+  if (is_weights && is_checkpoint(path.parent_path())) return formats::folder_of_weights(path);
   if (fs::is_regular_file(path, ignored)) {
     fail(ErrorCode::invalid_argument,
-         "model '{}': expected a folder, found a file; make a folder of it: vila convert {} FOLDER",
-         wanted, path.string());
+         "model '{}': expected a folder, a .vila or .gguf file, or a .safetensors, .bin or .pt "
+         "file beside its config.json, found another file",
+         wanted);
   }
   std::string tried = "\n  " + path.string();
   if (is_plain_name(wanted)) {
@@ -70,6 +73,22 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
        "model '{}': expected a checkpoint folder or the name of a shipped model, found neither; "
        "tried{}\nname a folder with -m, or set VILA_MODEL",
        wanted, tried);
+}
+
+std::vector<fs::path> found_models(const fs::path& executable) {
+  std::vector<fs::path> models;
+  std::error_code ignored;
+  for (const fs::path& place : shipped_places("", executable)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(place, ignored)) {
+      const bool is_model = is_checkpoint(entry.path()) || formats::is_package_file(entry.path());
+      if (is_model) models.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(models);
+  const char* from_environment = std::getenv("VILA_MODEL");
+  if (from_environment != nullptr && fs::exists(from_environment, ignored))
+    models.emplace_back(from_environment);
+  return models;
 }
 
 fs::path resolve_model(const std::string& name) {

@@ -3,19 +3,25 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace vila::cli {
 
 /// The file of the running program.
 std::filesystem::path executable_path();
 
-/// The folder of the model that a user named: a checkpoint folder, a weight file inside one, or the
-/// name of a shipped model ("nano"). Empty: $VILA_MODEL, else the shipped one.
+/// Where the model that a user named stands: a checkpoint folder, a file that holds a whole model
+/// (.vila, .gguf), the folder around a weight file, or the folder of a shipped model ("nano").
+/// Empty: $VILA_MODEL, else the shipped one.
 /// @throws Error{not_found} listing every place that was tried.
 std::filesystem::path resolve_model(const std::string& name);
 
 /// The same, with the program's file given (for tests).
 std::filesystem::path resolve_model(const std::string& name,
                                     const std::filesystem::path& executable);
+
+/// Every model that is here without being named: those that ship with the program, sorted, and
+/// behind them $VILA_MODEL where it names one.
+std::vector<std::filesystem::path> found_models(const std::filesystem::path& executable);
 
 }  // namespace vila::cli

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "formats/vila_file.h"
+#include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "vila/error.h"
 
@@ -43,6 +45,24 @@ TEST_F(ModelFiles, TakesAWeightFileForTheFolderAroundIt) {
     EXPECT_EQ(resolve_model((model / file).string(), "/nowhere/vila"), model);
 }
 
+TEST_F(ModelFiles, TakesAFileThatHoldsAWholeModel) {
+  formats::write_vila(root() / "whole.vila", {});
+  EXPECT_EQ(resolve_model((root() / "whole.vila").string(), "/nowhere/vila"),
+            root() / "whole.vila");
+}
+
+TEST_F(ModelFiles, TakesTheWeightsOfOneOfThreeFoldersForAllOfThem) {
+  const fs::path model = make_checkpoint("mine");
+  const fs::path part = make_checkpoint("mine/llm");
+  EXPECT_EQ(resolve_model((part / "x-w4-g128-awq-v2.pt").string(), "/nowhere/vila"), model);
+}
+
+TEST_F(ModelFiles, RefusesAnotherFile) {
+  write_file(root() / "note.txt", "x");
+  test::expect_error(ErrorCode::invalid_argument, "found another file",
+                     [&] { resolve_model((root() / "note.txt").string(), "/nowhere/vila"); });
+}
+
 TEST_F(ModelFiles, FindsAShippedModelInTheRepositoryAroundTheBuild) {
   const fs::path model = make_checkpoint("models/nano");
 
@@ -63,6 +83,17 @@ TEST_F(ModelFiles, PrefersTheEnvironmentToTheShippedModel) {
 
   EXPECT_EQ(resolve_model("", root() / "build/release/bin/vila"), model);
   unsetenv("VILA_MODEL");
+}
+
+TEST_F(ModelFiles, FindsAllThatShipAndWhatTheEnvironmentNames) {
+  const fs::path first = make_checkpoint("models/a");
+  const fs::path second = make_checkpoint("models/nano");
+  fs::create_directories(root() / "models/no-model");
+  const fs::path third = make_checkpoint("other");
+  setenv("VILA_MODEL", third.c_str(), 1);
+  EXPECT_EQ(found_models(root() / "build/release/bin/vila"), (std::vector{first, second, third}));
+  unsetenv("VILA_MODEL");
+  EXPECT_TRUE(found_models("/nowhere/bin/vila").empty());
 }
 
 TEST_F(ModelFiles, ListsEveryPlaceItTriedForAnUnknownName) {

@@ -48,7 +48,8 @@ void check_device(const std::string& device) {
 
 void add_model_option(CLI::App& app, ModelOptions& options) {
   app.add_option("-m,--model", options.model,
-                 "Checkpoint folder or name of a shipped model (default: $VILA_MODEL, else nano)")
+                 "Checkpoint folder, .vila or .gguf file, or name of a shipped model (default: "
+                 "$VILA_MODEL, else nano)")
       ->type_name("MODEL");
 }
 
@@ -62,20 +63,27 @@ void add_engine_options(CLI::App& app, ModelOptions& options) {
          "Instruction set: scalar, avx2, avx_vnni, avx512, avx512_vnni (default: best here)")
       ->type_name("NAME");
   app.add_option("--device", options.device, "Where to compute")->capture_default_str();
+  app.add_option("--activations", options.activations,
+                 "What packed weights are multiplied with: int8 (rounded, fast) or f32 (exact)")
+      ->check(CLI::IsMember({"int8", "f32"}))
+      ->capture_default_str();
   app.add_option("--memory-limit", options.memory_limit, "Refuse to start above this many bytes")
       ->type_name("BYTES")
       ->check(CLI::PositiveNumber);
 }
 
-MemoryNeed memory_need(const std::filesystem::path& folder, int64_t context) {
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
-  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-  MemoryNeed need;
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    need.weights += static_cast<int64_t>(tensor.nbytes());
-  }
-  need.kv_cache = model::KvCache::bytes(config.llm, std::min(context, config.model_max_length));
-  return need;
+engine::LoadOptions load_options(const ModelOptions& options) {
+  return {.threads = options.threads,
+          .isa = options.isa,
+          .activations = options.activations == "f32" ? ops::PackedActivations::float32
+                                                      : ops::PackedActivations::int8};
+}
+
+MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
+                       int64_t context) {
+  return {
+      .weights = checkpoint.weight_bytes(),
+      .kv_cache = model::KvCache::bytes(config.llm, std::min(context, config.model_max_length))};
 }
 
 int64_t available_memory() {
@@ -94,9 +102,10 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
 
 engine::Engine load_engine(const ModelOptions& options, int64_t context) {
   check_device(options.device);
-  const std::filesystem::path folder = resolve_model(options.model);
-  check_memory(memory_need(folder, context), options);
-  return engine::Engine::load(folder, {.threads = options.threads, .isa = options.isa});
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(resolve_model(options.model));
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
+  check_memory(memory_need(checkpoint, config, context), options);
+  return engine::Engine::load(checkpoint, load_options(options));
 }
 
 }  // namespace vila::cli

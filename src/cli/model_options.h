@@ -20,15 +20,19 @@ struct ModelOptions {
   std::string isa;
   std::string device = "cpu";
   int64_t memory_limit = 0;  // bytes; 0: what the machine has free
+  std::string activations = "int8";
 };
 
 /// Registers -m/--model alone.
 void add_model_option(CLI::App& app, ModelOptions& options);
 
-/// Registers --model, --threads, --isa, --device and --memory-limit.
+/// Registers --model, --threads, --isa, --device, --memory-limit and --activations.
 void add_engine_options(CLI::App& app, ModelOptions& options);
 
-/// Bytes that a model needs: its weights as stored, and keys and values of `context` tokens.
+/// How to compute, as the options say.
+engine::LoadOptions load_options(const ModelOptions& options);
+
+/// Bytes that a model needs: its weights as they run, and keys and values of `context` tokens.
 struct MemoryNeed {
   int64_t weights = 0;
   int64_t kv_cache = 0;
@@ -36,8 +40,9 @@ struct MemoryNeed {
   int64_t total() const { return weights + kv_cache; }
 };
 
-/// Reads headers only. @throws Error{not_found | invalid_model | invalid_config}
-MemoryNeed memory_need(const std::filesystem::path& folder, int64_t context);
+/// What a checkpoint needs for `context` tokens, or for all that the model takes if that is less.
+MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
+                       int64_t context);
 
 /// Bytes the machine, or the container around us, can still give.
 int64_t available_memory();

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/model_files.h"
 #include "cli/output.h"
+#include "formats/small_files.h"
 
 namespace vila::cli {
 
@@ -24,7 +25,7 @@ void add_tokenizer_options(CLI::App& app, TokenizerOptions& options) {
 
 std::unique_ptr<text::Tokenizer> load_tokenizer(const TokenizerOptions& options) {
   if (!options.file.empty()) return text::load_tokenizer(options.file);
-  return text::load_tokenizer(resolve_model(options.model));
+  return text::load_tokenizer(formats::open_model_folder(resolve_model(options.model)).path);
 }
 
 void map_json_lines(

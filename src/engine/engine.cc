@@ -62,19 +62,26 @@ std::span<const float> row(const Tensor& matrix, int64_t index) {
 }  // namespace
 
 struct Engine::State {
-  State(const std::filesystem::path& folder, const LoadOptions& options)
+  State(const formats::Checkpoint& checkpoint, const LoadOptions& options)
       : workspace(options),
-        model(model::Vila::load(folder)),
-        tokenizer(text::load_tokenizer(folder)),
-        jinja(text::read_chat_template(folder)),
+        model(model::Vila::load(checkpoint, workspace.context().pool)),
+        tokenizer(text::load_tokenizer(checkpoint.tokenizer_folder)),
+        jinja(text::read_chat_template(checkpoint.tokenizer_folder)),
         end_ids(spec::media_end_ids(model.config(), *tokenizer)) {
     // NVILA's media tokens have no rows in the table.
     const bool has_media_tokens = tokenizer->token_id(spec::kImagePlaceholder) >= 0;
     if (!has_media_tokens && tokenizer->vocab_size() > model.config().llm.vocab_size) {
       fail(ErrorCode::invalid_model, "{}: the tokenizer has {} tokens, the model's table {}",
-           folder.string(), tokenizer->vocab_size(), model.config().llm.vocab_size);
+           checkpoint.tokenizer_folder.string(), tokenizer->vocab_size(),
+           model.config().llm.vocab_size);
     }
   }
+
+  State(model::Vila loaded, std::unique_ptr<text::Tokenizer> words, const LoadOptions& options)
+      : workspace(options),
+        model(std::move(loaded)),
+        tokenizer(std::move(words)),
+        end_ids(spec::media_end_ids(model.config(), *tokenizer)) {}
 
   std::unique_ptr<Sequence> start(const Request& request, const OnText& on_text);
   std::vector<text::TokenId> tokenize(const Request& request,
@@ -193,11 +200,19 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Engine Engine::load(const std::filesystem::path& folder, const LoadOptions& options) {
+Engine::Engine(model::Vila model, std::unique_ptr<text::Tokenizer> tokenizer,
+               const LoadOptions& options)
+    : state_(std::make_unique<State>(std::move(model), std::move(tokenizer), options)) {}
+
+Engine Engine::load(const formats::Checkpoint& checkpoint, const LoadOptions& options) {
   const Stopwatch watch;
-  auto state = std::make_unique<State>(folder, options);
+  auto state = std::make_unique<State>(checkpoint, options);
   state->load_ms = watch.milliseconds();
   return Engine(std::move(state));
+}
+
+Engine Engine::load(const std::filesystem::path& model, const LoadOptions& options) {
+  return load(formats::open_checkpoint(model), options);
 }
 
 const spec::VilaConfig& Engine::config() const {
@@ -218,6 +233,14 @@ ops::Context& Engine::context() {
 
 int64_t Engine::weight_bytes() const {
   return state_->model.weight_bytes();
+}
+
+int64_t Engine::decode_bytes() const {
+  return state_->model.decode_bytes();
+}
+
+const model::Vila& Engine::model() const {
+  return state_->model;
 }
 
 double Engine::load_ms() const {

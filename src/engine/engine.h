@@ -11,6 +11,8 @@
 
 #include "engine/request.h"
 #include "engine/workspace.h"
+#include "formats/checkpoint.h"
+#include "model/vila.h"
 #include "ops/context.h"
 #include "spec/config.h"
 #include "text/chat_template.h"
@@ -22,7 +24,11 @@ namespace vila::engine {
 class Engine {
  public:
   /// @throws Error{not_found | invalid_model | invalid_config | invalid_argument (isa)}
-  static Engine load(const std::filesystem::path& folder, const LoadOptions& options = {});
+  static Engine load(const formats::Checkpoint& checkpoint, const LoadOptions& options = {});
+  /// The same of a folder or file that formats::open_checkpoint() opens.
+  static Engine load(const std::filesystem::path& model, const LoadOptions& options = {});
+  /// From parts that no file holds: for measurements.
+  Engine(model::Vila model, std::unique_ptr<text::Tokenizer> tokenizer, const LoadOptions& options);
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
   ~Engine();
@@ -34,6 +40,9 @@ class Engine {
   const text::ChatTemplate& chat_template() const;
   ops::Context& context();
   int64_t weight_bytes() const;
+  /// Bytes of weights that one token of an answer reads.
+  int64_t decode_bytes() const;
+  const model::Vila& model() const;
   double load_ms() const;
 
   /// Streams to `on_text` whose pieces add up to the result's text.

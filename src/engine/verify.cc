@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "engine/sampler.h"
 #include "engine/verify_case.h"
+#include "formats/checkpoint.h"
 #include "formats/safetensors.h"
 #include "media/decode.h"
 #include "media/tiling.h"
@@ -102,12 +103,18 @@ VerifyRow compare_top_ids(std::string name, const Greedy& actual, const Tensor& 
   return compare_ids(std::move(name), found, ids);
 }
 
+// The references multiply packed weights with floats.
+LoadOptions exact(LoadOptions options) {
+  options.activations = ops::PackedActivations::float32;
+  return options;
+}
+
 // Runs one case.
 class Verifier {
  public:
   Verifier(const std::filesystem::path& folder, const LoadOptions& options)
-      : workspace_(options),
-        model_(model::Vila::load(folder / "checkpoint")),
+      : workspace_(exact(options)),
+        model_(model::Vila::load(formats::open_checkpoint(folder / "checkpoint"), context().pool)),
         tokenizer_(text::load_tokenizer(folder / "checkpoint")),
         expected_(formats::read_safetensors(folder / "expected.safetensors").tensors) {}
 

@@ -24,7 +24,8 @@ struct VerifyRow {
 /// pictures, `expected.safetensors` with every intermediate tensor. Compares, for each prompt,
 /// pixels (2e-6 absolute), token ids (exact), every tensor (3e-5 of its largest magnitude: ten
 /// times the noise of f32 sums), greedy ids (exact) and the five best logits of each step. A tensor
-/// that was recorded but not computed fails its row.
+/// that was recorded but not computed fails its row. Packed weights are multiplied with f32
+/// activations, as the reference does, whatever the options say.
 /// @throws Error{not_found | invalid_data | invalid_model} when the case cannot be run.
 std::vector<VerifyRow> verify_reference(const std::filesystem::path& case_folder,
                                         const LoadOptions& options);

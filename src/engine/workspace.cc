@@ -22,6 +22,6 @@ const kernels::CpuKernels& choose_kernels(const std::string& isa) {
 
 Workspace::Workspace(const LoadOptions& options)
     : pool_(thread_count(options.threads)),
-      context_{arena_, pool_, choose_kernels(options.isa), {}} {}
+      context_{arena_, pool_, choose_kernels(options.isa), {}, options.activations} {}
 
 }  // namespace vila::engine

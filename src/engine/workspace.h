@@ -13,6 +13,7 @@ namespace vila::engine {
 struct LoadOptions {
   int threads = 0;    // 0: all cores this process may use
   std::string isa{};  // empty: best here
+  ops::PackedActivations activations = ops::PackedActivations::int8;  // of packed weights
 };
 
 /// Threads, memory for activations and kernels: what an ops::Context refers to. An owner (neither

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/awq.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -202,6 +203,52 @@ bool is_matrix(const Tensor& tensor, DType dtype) {
   return tensor.defined() && tensor.rank() == 2 && tensor.dtype() == dtype;
 }
 
+/// Sizes of the matrix that `tensors` hold in this layout; codes and scales still unread.
+QuantisedMatrix sizes_of(AwqLayout layout, const AwqTensors& tensors, int64_t group) {
+  const int64_t rows = tensors.qweight.dim(0);
+  const int64_t columns = tensors.qweight.dim(1);
+  const int64_t groups = std::max<int64_t>(tensors.scales.dim(0), 1);
+  QuantisedMatrix matrix;
+  switch (layout) {
+    case AwqLayout::gemm:
+      matrix.out = columns * kNibbles;
+      matrix.in = rows;
+      matrix.group = rows / groups;
+      break;
+    case AwqLayout::gemv:
+      matrix.out = rows;
+      matrix.in = columns * kNibbles;
+      matrix.group = group;
+      break;
+    case AwqLayout::v2:
+      matrix.out = 4 * rows;
+      matrix.in = columns;
+      matrix.group = group;
+      break;
+    case AwqLayout::marlin:
+    case AwqLayout::awq_marlin:
+      matrix.out = tensors.scales.dim(1);
+      matrix.in = 16 * rows;
+      matrix.group = 16 * rows / groups;
+      break;
+  }
+  return matrix;
+}
+
+QuantisedMatrix quantised_linear(const AwqTensors& tensors, int64_t group,
+                                 const std::string& where) {
+  QuantisedMatrix matrix = sizes_of(awq_layout(tensors, where), tensors, group);
+  if (!PackedMatrix::can_hold(matrix.out, matrix.in, matrix.group, matrix.bits)) {
+    reject(where, "expected groups of a multiple of 8 that divide the {} inputs, found {}",
+           matrix.in, matrix.group);
+  }
+  matrix.pack = [tensors, group, where] { return vila::pack(unpack_awq(tensors, group, where)); };
+  matrix.dequantise = [tensors, group, where] {
+    return vila::dequantise(unpack_awq(tensors, group, where));
+  };
+  return matrix;
+}
+
 /// The group that a config object names, if it is one of AWQ.
 std::optional<int64_t> group_of(const Json& config, const std::string& source) {
   if (!config.is_object()) return std::nullopt;
@@ -272,9 +319,8 @@ Q4Matrix unpack_awq(const AwqTensors& tensors, int64_t group, const std::string&
   reject_shapes(tensors, where);
 }
 
-std::map<std::string, Q4Matrix, std::less<>> take_awq_linears(TensorMap& tensors, int64_t group,
-                                                              const std::string& source) {
-  std::map<std::string, Q4Matrix, std::less<>> linears;
+QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const std::string& source) {
+  QuantisedMap linears;
   const auto take = [&](const std::string& name) {
     const auto node = tensors.extract(name);
     return node.empty() ? Tensor() : node.mapped();
@@ -287,7 +333,8 @@ std::map<std::string, Q4Matrix, std::less<>> take_awq_linears(TensorMap& tensors
     AwqTensors packed{take(name + ".qweight"), take(name + ".qzeros"), take(name + ".scales")};
     if (!packed.zeros.defined()) packed.zeros = take(name + ".scaled_zeros");
     take(name + ".workspace");  // scratch of Marlin's kernels
-    linears.emplace(name, unpack_awq(packed, group, fmt::format("{}: \"{}\"", source, name)));
+    linears.emplace(name + ".weight",
+                    quantised_linear(packed, group, fmt::format("{}: \"{}\"", source, name)));
   }
   return linears;
 }

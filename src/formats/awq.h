@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 
+#include "formats/quantised_matrix.h"
 #include "formats/weight_file.h"
 #include "tensor/q4_layout.h"
 
@@ -43,10 +43,10 @@ AwqLayout awq_layout(const AwqTensors& tensors, const std::string& where);
 Q4Matrix unpack_awq(const AwqTensors& tensors, int64_t group, const std::string& where);
 
 /// Takes the tensors X.qweight, X.scales, X.qzeros or X.scaled_zeros out of the map and gives the
-/// matrices by the name X. All else (X.bias, embeddings, a tower in half precision) stays.
+/// matrices by the name X.weight; codes are read when one is asked for. All else (X.bias,
+/// embeddings, a tower in half precision) stays.
 /// @throws Error{invalid_model} naming `source` and X.
-std::map<std::string, Q4Matrix, std::less<>> take_awq_linears(TensorMap& tensors, int64_t group,
-                                                              const std::string& source);
+QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const std::string& source);
 
 /// What the files beside the weights say: `quantization_config` of config.json, or AutoAWQ's older
 /// quant_config.json and quantize_config.json, or a "-g128-" in the name of the weight file.

@@ -171,20 +171,43 @@ TEST(Awq, TakesTheGroupFromTheFilesBesideTheWeights) {
   test::expect_error(ErrorCode::invalid_model, "with 3", [&] { awq_group(folder / "a.pt"); });
 }
 
-TEST(AwqFiles, OpenAsFloatWeightsBesideWhatIsNotQuantised) {
+TEST_F(AwqPack, PacksEveryLayoutWithoutChangingAnyValue) {
+  int packed_matrices = 0;
+  for (const fs::path& path : files_) {
+    for (const std::string layout : {"gemm", "v1", "v2", "marlin", "awq_marlin"}) {
+      TensorMap file = read_weight_file(path);
+      if (!file.contains(layout + ".qweight")) continue;
+      std::erase_if(file, [&](const auto& item) { return !item.first.starts_with(layout + "."); });
+      const std::string where = path.filename().string() + " " + layout;
+      const QuantisedMap linears = take_awq_linears(file, group_of(path), where);
+      const QuantisedMatrix& matrix = linears.at(layout + ".weight");
+      EXPECT_FALSE(file.contains(layout + ".qweight")) << where;
+      const PackedMatrix packed_matrix = matrix.pack();
+      EXPECT_EQ(static_cast<int64_t>(packed_matrix.nbytes()), matrix.bytes()) << where;
+      EXPECT_EQ(compare(dequantise(packed_matrix), matrix.dequantise()).max_abs, 0) << where;
+      // Zero points are whole numbers in all layouts but v2, which stores their products.
+      EXPECT_TRUE(layout == "v2" || !packed_matrix.has_offsets) << where;
+      ++packed_matrices;
+    }
+  }
+  EXPECT_EQ(packed_matrices, 36);
+}
+
+TEST(AwqFiles, OpenAsQuantisedMatricesBesideWhatIsNot) {
   const fs::path files = kConformance / "file";
   if (!fs::exists(files)) GTEST_SKIP() << files << " is absent";
-  const TensorMap v2 = read_weights(files / "vila15-layout/llm").tensors;
-  const TensorMap gemm = read_weights(files / "autoawq-layout").tensors;
-  const TensorMap flat = read_weights(files / "flat-layout").tensors;
+  const Weights v2 = read_weights(files / "vila15-layout/llm");
+  const Weights gemm = read_weights(files / "autoawq-layout");
+  const Weights flat = read_weights(files / "flat-layout");
   const std::string name = "model.layers.0.mlp.down_proj.weight";
-  EXPECT_EQ(v2.at(name).shape(), Shape({256, 512}));
+  EXPECT_EQ(v2.quantised.at(name).shape(), Shape({256, 512}));
+  const Tensor floats = v2.quantised.at(name).dequantise();
   // The layouts round scale * zero differently, by half a unit of a half-precision number.
-  EXPECT_LE(compare(v2.at(name), gemm.at(name)).max_abs, 1e-3);
-  EXPECT_EQ(compare(v2.at(name), flat.at(name)).max_abs, 0);
-  EXPECT_EQ(v2.at("model.embed_tokens.weight").dtype(), DType::f16);
-  EXPECT_TRUE(flat.contains("model.mm_projector.0.weight"));
-  for (const auto& [tensor, value] : v2) {
+  EXPECT_LE(compare(floats, gemm.quantised.at(name).dequantise()).max_abs, 1e-3);
+  EXPECT_EQ(compare(floats, flat.quantised.at(name).dequantise()).max_abs, 0);
+  EXPECT_EQ(v2.tensors.at("model.embed_tokens.weight").dtype(), DType::f16);
+  EXPECT_TRUE(flat.tensors.contains("model.mm_projector.0.weight"));
+  for (const auto& [tensor, value] : v2.tensors) {
     EXPECT_FALSE(tensor.ends_with("qweight") || tensor.ends_with("scales")) << tensor;
   }
 }

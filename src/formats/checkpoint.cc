@@ -2,11 +2,13 @@
 #include "formats/checkpoint.h"
 
 #include <algorithm>
+#include <functional>
 
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/model_package.h"
 #include "formats/weights.h"
 
 namespace vila::formats {
@@ -19,19 +21,22 @@ constexpr std::string_view kFlatTowerPrefix = "model.vision_tower.vision_tower."
 constexpr std::string_view kFlatProjectorPrefix = "model.mm_projector.";
 constexpr std::string_view kProjectorPrefix = "layers.";
 
-bool has_prefix(const TensorMap& tensors, std::string_view prefix) {
+/// Reads the weights that stand in a folder of the checkpoint.
+using ReadWeights = std::function<Weights(const fs::path& folder)>;
+
+template <typename Map>
+bool has_prefix(const Map& tensors, std::string_view prefix) {
   const auto first = tensors.lower_bound(prefix);
   return first != tensors.end() && first->first.starts_with(prefix);
 }
 
-/// The tower of a CLIP file under the names of the flat layout; what is not of the tower is left.
-TensorMap flat_tower(const TensorMap& clip) {
-  TensorMap tower;
+/// What of a CLIP file is of the tower, under the names of the flat layout.
+template <typename Map>
+void add_flat_tower(const Map& clip, Map& target) {
   for (auto it = clip.lower_bound(kClipPrefix);
        it != clip.end() && it->first.starts_with(kClipPrefix); ++it) {
-    tower.emplace(std::string(kFlatTowerPrefix) + it->first, it->second);
+    target.emplace(std::string(kFlatTowerPrefix) + it->first, it->second);
   }
-  return tower;
 }
 
 /// "" when config.json names no tower.
@@ -56,14 +61,14 @@ fs::path find_tower_folder(const fs::path& folder, const std::string& name) {
   return path;
 }
 
-void add_tower_of_folder(Checkpoint& checkpoint) {
-  Weights clip = read_weights(checkpoint.vision_folder);
-  TensorMap tower = flat_tower(clip.tensors);
-  if (tower.empty()) {
+void add_tower_of_folder(Checkpoint& checkpoint, const ReadWeights& read) {
+  const Weights clip = read(checkpoint.vision_folder);
+  if (!has_prefix(clip.tensors, kClipPrefix)) {
     fail(ErrorCode::invalid_model, "{}: expected tensors \"{}…\" of a CLIP model, found none",
          checkpoint.vision_folder.string(), kClipPrefix);
   }
-  checkpoint.tensors.merge(tower);
+  add_flat_tower(clip.tensors, checkpoint.tensors);
+  add_flat_tower(clip.quantised, checkpoint.quantised);
   checkpoint.files.insert(checkpoint.files.end(), clip.files.begin(), clip.files.end());
 }
 
@@ -82,20 +87,67 @@ std::string same_name(std::string_view name) {
   return std::string(name);
 }
 
-void add_part(Checkpoint& checkpoint, const std::string& part,
+/// Adds one of three folders, its names made flat.
+void add_part(Checkpoint& checkpoint, const Weights& weights,
               std::string (*flat_name)(std::string_view)) {
-  Weights weights = read_weights(part_folder(checkpoint.folder, part));
   for (const auto& [name, tensor] : weights.tensors)
     checkpoint.tensors.emplace(flat_name(name), tensor);
+  for (const auto& [name, matrix] : weights.quantised)
+    checkpoint.quantised.emplace(flat_name(name), matrix);
   checkpoint.files.insert(checkpoint.files.end(), weights.files.begin(), weights.files.end());
 }
 
-Checkpoint open_three_folders(const fs::path& root) {
+Checkpoint open_three_folders(const fs::path& root, const ReadWeights& read) {
   Checkpoint checkpoint{.folder = root, .tensors = {}, .files = {}, .vision_folder = {}};
-  add_part(checkpoint, "llm", same_name);
-  add_part(checkpoint, "vision_tower", flat_tower_name);
-  add_part(checkpoint, "mm_projector", flat_projector_name);
+  add_part(checkpoint, read(part_folder(root, "llm")), same_name);
+  add_part(checkpoint, read(part_folder(root, "vision_tower")), flat_tower_name);
+  add_part(checkpoint, read(part_folder(root, "mm_projector")), flat_projector_name);
   checkpoint.vision_folder = part_folder(root, "vision_tower");
+  return checkpoint;
+}
+
+Checkpoint open_flat(const fs::path& root, const ReadWeights& read) {
+  const std::string tower = tower_name(root / "config.json");
+  Weights weights = read(root);
+  Checkpoint checkpoint{
+      .folder = root, .tensors = {}, .files = std::move(weights.files), .vision_folder = {}};
+  if (has_prefix(weights.tensors, kClipPrefix)) {
+    add_flat_tower(weights.tensors, checkpoint.tensors);
+    add_flat_tower(weights.quantised, checkpoint.quantised);
+    checkpoint.vision_folder = root;
+    return checkpoint;
+  }
+  checkpoint.tensors = std::move(weights.tensors);
+  checkpoint.quantised = std::move(weights.quantised);
+  if (tower.empty()) return checkpoint;
+  checkpoint.vision_folder = find_tower_folder(root, tower);
+  if (!has_prefix(checkpoint.tensors, kFlatTowerPrefix)) add_tower_of_folder(checkpoint, read);
+  return checkpoint;
+}
+
+Checkpoint open_layout(const fs::path& root, const ReadWeights& read) {
+  return has_three_folders(root) ? open_three_folders(root, read) : open_flat(root, read);
+}
+
+/// A file that holds a whole model: its small files in a folder, its parts where that folder's
+/// sub-folders would be.
+Checkpoint open_package_file(const fs::path& file) {
+  const ModelPackage package = open_package(file);
+  const ModelFolder folder = unfold(package.files);
+  const auto read = [&](const fs::path& place) {
+    const fs::path relative = place.lexically_relative(folder.path);
+    const std::string part = relative == "." ? "" : relative.string();
+    Weights weights{.tensors = {}, .quantised = {}, .files = {}};
+    if (const auto found = package.parts.find(part); found != package.parts.end())
+      weights.tensors = found->second;
+    if (const auto found = package.quantised.find(part); found != package.quantised.end())
+      weights.quantised = found->second;
+    return weights;
+  };
+  Checkpoint checkpoint = open_layout(folder.path, read);
+  checkpoint.files = {file};
+  checkpoint.tokenizer_folder = folder.path;
+  checkpoint.folder_owner = folder.owner;
   return checkpoint;
 }
 
@@ -128,27 +180,32 @@ fs::path part_folder(const fs::path& root, const std::string& part) {
        part);
 }
 
-Checkpoint open_checkpoint(const fs::path& given) {
-  if (!fs::is_directory(given)) {
-    fail(ErrorCode::not_found, "{}: expected a checkpoint folder, found {}", given.string(),
-         fs::exists(given) ? "a file" : "nothing");
-  }
-  const fs::path folder = checkpoint_root(given);
-  if (has_three_folders(folder)) return open_three_folders(folder);
-  const std::string tower = tower_name(folder / "config.json");
-  Weights weights = read_weights(folder);
+fs::path folder_of_weights(const fs::path& file) {
+  const fs::path folder = file.parent_path();
+  const fs::path around = fs::absolute(folder).parent_path();
+  const bool is_part =
+      folder.filename() == "llm" && fs::exists(around / "config.json") && has_three_folders(around);
+  return is_part ? around : folder;
+}
 
-  Checkpoint checkpoint{
-      .folder = folder, .tensors = {}, .files = std::move(weights.files), .vision_folder = {}};
-  if (has_prefix(weights.tensors, kClipPrefix)) {
-    checkpoint.tensors = flat_tower(weights.tensors);
-    checkpoint.vision_folder = folder;
-    return checkpoint;
+int64_t Checkpoint::weight_bytes() const {
+  int64_t sum = 0;
+  for (const auto& [name, tensor] : tensors)
+    sum += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& [name, matrix] : quantised)
+    sum += matrix.bytes();
+  return sum;
+}
+
+Checkpoint open_checkpoint(const fs::path& model) {
+  if (is_package_file(model)) return open_package_file(model);
+  if (!fs::exists(model)) {
+    fail(ErrorCode::not_found, "{}: expected a checkpoint folder or file, found nothing",
+         model.string());
   }
-  checkpoint.tensors = std::move(weights.tensors);
-  if (tower.empty()) return checkpoint;
-  checkpoint.vision_folder = find_tower_folder(folder, tower);
-  if (!has_prefix(checkpoint.tensors, kFlatTowerPrefix)) add_tower_of_folder(checkpoint);
+  const fs::path folder = fs::is_directory(model) ? model : folder_of_weights(model);
+  Checkpoint checkpoint = open_layout(checkpoint_root(folder), read_weights);
+  checkpoint.tokenizer_folder = folder;
   return checkpoint;
 }
 

@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "formats/quantised_matrix.h"
 #include "tensor/tensor.h"
 
 namespace vila::formats {
 
-/// All tensors of a checkpoint folder by the names of the flat Feb-2024 layout (spec/parameters.h),
+/// All tensors of a checkpoint by the names of the flat Feb-2024 layout (spec/parameters.h),
 /// whatever files they stand in. Immutable; tensors keep their mapped files alive.
 struct Checkpoint {
-  std::filesystem::path folder;
+  std::filesystem::path folder;  // of config.json and tokenizer; of a single file a temporary one
   std::map<std::string, Tensor, std::less<>> tensors;
+  QuantisedMap quantised{};                  // those of 4 or 8 bits, not among `tensors`
   std::vector<std::filesystem::path> files;  // weight files, for messages and `vila inspect`
   std::filesystem::path vision_folder;  // where the tower's config.json stands; empty: no tower
+  std::filesystem::path tokenizer_folder{};    // at or below which the tokenizer stands
+  std::shared_ptr<const void> folder_owner{};  // keeps a temporary folder
+
+  /// Bytes of all weights in the form that they run in.
+  int64_t weight_bytes() const;
 };
 
 /// The folder that holds the root config.json of a checkpoint: `folder` itself or, of a training
@@ -32,7 +41,12 @@ bool has_three_folders(const std::filesystem::path& root);
 /// @throws Error{not_found}
 std::filesystem::path part_folder(const std::filesystem::path& root, const std::string& part);
 
-/// Opens a checkpoint of any published layout, told apart by what is there:
+/// The folder of the checkpoint that a file of weights belongs to: the one that it stands in, or
+/// the folder around that where it is the llm/ of three.
+std::filesystem::path folder_of_weights(const std::filesystem::path& file);
+
+/// Opens a checkpoint of any published layout, told apart by what is there, or a single file that
+/// holds a whole model (.vila, GGUF; as if its folder were given) or weights (folder_of_weights()):
 ///
 /// Three folders (VILA1.5, NVILA): llm/, vision_tower/ and mm_projector/ below the root config.
 ///
@@ -48,6 +62,6 @@ std::filesystem::path part_folder(const std::filesystem::path& root, const std::
 /// "model.mm_projector.1", every tower stands below
 /// "model.vision_tower.vision_tower.vision_model.".
 /// @throws Error{not_found | invalid_model} naming folder and file.
-Checkpoint open_checkpoint(const std::filesystem::path& folder);
+Checkpoint open_checkpoint(const std::filesystem::path& model);
 
 }  // namespace vila::formats

@@ -5,7 +5,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/model_package.h"
 #include "formats/safetensors.h"
+#include "formats/vila_file.h"
+#include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "tensor/compare.h"
 
@@ -237,6 +240,86 @@ TEST_F(ReferenceCheckpoint, BinShardsAndATowerBesideThemHoldTheSameNumbers) {
     ASSERT_TRUE(expected.tensors.contains(name)) << name;
     EXPECT_EQ(compare(tensor, expected.tensors.at(name)).max_abs, 0) << name;
   }
+}
+
+/// Names and values of two checkpoints are the same.
+void expect_same(const Checkpoint& actual, const Checkpoint& expected, const std::string& what) {
+  ASSERT_EQ(actual.tensors.size(), expected.tensors.size()) << what;
+  for (const auto& [name, tensor] : expected.tensors) {
+    ASSERT_TRUE(actual.tensors.contains(name)) << what << ": " << name;
+    EXPECT_EQ(compare(actual.tensors.at(name), tensor).max_abs, 0) << what << ": " << name;
+  }
+  EXPECT_EQ(actual.vision_folder.empty(), expected.vision_folder.empty()) << what;
+}
+
+TEST(CheckpointFile, AVilaFileOpensAsTheFolderItWasMadeOf) {
+  const fs::path reference = fs::path(VILA_SOURCE_DIR) / "../shared/conformance/reference";
+  if (!fs::exists(reference)) GTEST_SKIP() << reference << " is absent";
+  const test::TemporaryFolder folder;
+  for (const fs::directory_entry& entry : fs::directory_iterator(reference)) {
+    if (!entry.is_directory()) continue;
+    const fs::path file = folder / "m.vila";
+    write_vila(file, open_package(entry.path() / "checkpoint"));
+    fs::path small_files;
+    {
+      const Checkpoint checkpoint = open_checkpoint(file);
+      expect_same(checkpoint, open_checkpoint(entry.path() / "checkpoint"),
+                  entry.path().filename().string());
+      EXPECT_EQ(checkpoint.files, std::vector{file});
+      small_files = checkpoint.folder;
+      EXPECT_TRUE(fs::exists(small_files / "config.json"));
+    }
+    EXPECT_FALSE(fs::exists(small_files)) << "removed with the checkpoint";
+  }
+}
+
+TEST(CheckpointFile, QuantisedMatricesCountAsTheyRun) {
+  const test::TemporaryFolder folder;
+  ModelPackage package;
+  package.files["config.json"] = "{}";
+  package.parts[""].emplace("model.norm.weight", Tensor::zeros(DType::f32, {64}));
+  package.quantised[""].emplace(
+      "lm_head.weight", quantised(quantise_rows_8bit(Tensor::zeros(DType::f32, {32, 64}), 64)));
+  write_vila(folder / "m.vila", package);
+  const Checkpoint checkpoint = open_checkpoint(folder / "m.vila");
+  EXPECT_TRUE(checkpoint.quantised.contains("lm_head.weight"));
+  EXPECT_EQ(checkpoint.weight_bytes(), 64 * 4 + 2 * (16 * 64 + 64));
+}
+
+TEST(CheckpointFile, AFileOfWeightsStandsForTheCheckpointAroundIt) {
+  const test::TemporaryFolder folder;
+  folder.write("config.json", R"({"model_type": "llama"})");
+  write_tensors(folder / "model.safetensors", {"model.norm.weight"});
+  EXPECT_EQ(open_checkpoint(folder / "model.safetensors").folder, folder.path());
+  folder.write("three/config.json", "{}");
+  folder.write("three/llm/config.json", "{}");
+  EXPECT_EQ(folder_of_weights(folder / "three/llm/x.pt"), folder / "three");
+  test::expect_error(ErrorCode::not_found, "found nothing",
+                     [&] { open_checkpoint(folder / "absent.vila"); });
+}
+
+TEST(SmallFiles, StayInsideTheirFolder) {
+  const test::TemporaryFolder folder;
+  write_small_files(folder.path(), {{"a/b.json", "x"}});
+  EXPECT_EQ(read_file(folder / "a/b.json"), "x");
+  for (const char* name : {"../x", "/etc/x", "a/../../x"}) {
+    test::expect_error(ErrorCode::invalid_model, "inside the model's folder", [&] {
+      write_small_files(folder.path(), {{name, "x"}});
+    });
+  }
+}
+
+TEST(SmallFiles, AreUnfoldedForAsLongAsTheFolderIsHeld) {
+  const test::TemporaryFolder folder;
+  write_vila(folder / "m.vila", {.parts = {}, .quantised = {}, .files = {{"llm/t.json", "{}"}}});
+  fs::path place;
+  {
+    const ModelFolder unfolded = open_model_folder(folder / "m.vila");
+    place = unfolded.path;
+    EXPECT_EQ(read_file(place / "llm/t.json"), "{}");
+  }
+  EXPECT_FALSE(fs::exists(place));
+  EXPECT_EQ(open_model_folder(folder.path()).path, folder.path());
 }
 
 }  // namespace

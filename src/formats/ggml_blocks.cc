@@ -11,17 +11,17 @@
 namespace vila::formats {
 namespace {
 
-constexpr std::array<GgmlTypeInfo, 11> kTypes = {{{GgmlType::f32, "F32", 1, 4},
-                                                  {GgmlType::f16, "F16", 1, 2},
-                                                  {GgmlType::q4_0, "Q4_0", 32, 18},
-                                                  {GgmlType::q4_1, "Q4_1", 32, 20},
-                                                  {GgmlType::q5_0, "Q5_0", 32, 22},
-                                                  {GgmlType::q5_1, "Q5_1", 32, 24},
-                                                  {GgmlType::q8_0, "Q8_0", 32, 34},
-                                                  {GgmlType::q4_k, "Q4_K", 256, 144},
-                                                  {GgmlType::q5_k, "Q5_K", 256, 176},
-                                                  {GgmlType::q6_k, "Q6_K", 256, 210},
-                                                  {GgmlType::bf16, "BF16", 1, 2}}};
+constexpr std::array<GgmlTypeInfo, 11> kTypes = {{{GgmlType::f32, "F32", 1, 4, 1, 0},
+                                                  {GgmlType::f16, "F16", 1, 2, 1, 0},
+                                                  {GgmlType::q4_0, "Q4_0", 32, 18, 32, 4},
+                                                  {GgmlType::q4_1, "Q4_1", 32, 20, 32, 4},
+                                                  {GgmlType::q5_0, "Q5_0", 32, 22, 32, 8},
+                                                  {GgmlType::q5_1, "Q5_1", 32, 24, 32, 8},
+                                                  {GgmlType::q8_0, "Q8_0", 32, 34, 32, 8},
+                                                  {GgmlType::q4_k, "Q4_K", 256, 144, 32, 4},
+                                                  {GgmlType::q5_k, "Q5_K", 256, 176, 32, 8},
+                                                  {GgmlType::q6_k, "Q6_K", 256, 210, 16, 8},
+                                                  {GgmlType::bf16, "BF16", 1, 2, 1, 0}}};
 
 template <typename T>
 T load(const uint8_t* bytes) {
@@ -151,6 +151,43 @@ void block_q6_k(const uint8_t* block, float* y) {
   }
 }
 
+/// A code of a row that starts at an even place, where 0 stands.
+void set_nibble(uint8_t* codes, int64_t at, int code) {
+  codes[at / 2] = static_cast<uint8_t>(codes[at / 2] | code << (at % 2 == 0 ? 0 : 4));
+}
+
+/// 32 weights of Q4_0 and Q4_1: weight j in the low nibble of byte j, j + 16 in the high one.
+void place_halves(const uint8_t* bytes, uint8_t* codes) {
+  for (int j = 0; j < 16; ++j) {
+    set_nibble(codes, j, bytes[j] & 15);
+    set_nibble(codes, j + 16, bytes[j] >> 4);
+  }
+}
+
+void codes_q4_0(const uint8_t* block, uint8_t* codes, float* scales, float* offsets) {
+  place_halves(block + 2, codes);
+  scales[0] = half(block);
+  offsets[0] = -8 * scales[0];
+}
+
+void codes_q4_1(const uint8_t* block, uint8_t* codes, float* scales, float* offsets) {
+  place_halves(block + 4, codes);
+  scales[0] = half(block);
+  offsets[0] = half(block + 2);
+}
+
+void codes_q4_k(const uint8_t* block, uint8_t* codes, float* scales, float* offsets) {
+  for (int j = 0; j < 8; ++j) {
+    const ScaleAndMin packed = unpack_6_bits(block + 4, j);
+    scales[j] = half(block) * packed.scale;
+    offsets[j] = -(half(block + 2) * packed.min);
+    for (int l = 0; l < 32; ++l) {
+      const int byte = block[16 + 32 * (j / 2) + l];
+      set_nibble(codes, 32 * j + l, j % 2 == 0 ? byte & 15 : byte >> 4);
+    }
+  }
+}
+
 using Dequantise = void (*)(const uint8_t* block, float* y);
 
 Dequantise dequantiser(GgmlType type) {
@@ -199,6 +236,24 @@ void dequantise_blocks(GgmlType type, std::span<const std::byte> blocks, std::sp
   const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
   for (size_t i = 0; i < blocks.size() / bytes; ++i)
     dequantise(block + i * bytes, target.data() + i * weights);
+}
+
+void unpack_4bit_blocks(GgmlType type, std::span<const std::byte> blocks, const Q4Row& target) {
+  const GgmlTypeInfo& info = *ggml_type_info(static_cast<uint32_t>(type));
+  const auto count = static_cast<int64_t>(blocks.size()) / info.block_bytes;
+  const int64_t groups = info.block_weights / info.group;  // of a block
+  VILA_CHECK(info.packed_bits == 4 && std::ssize(target.codes) * 2 == count * info.block_weights &&
+                 std::ssize(target.scales) == count * groups,
+             "{} blocks of {} to {} bytes", count, info.name, target.codes.size());
+  const auto unpack = type == GgmlType::q4_0   ? codes_q4_0
+                      : type == GgmlType::q4_1 ? codes_q4_1
+                                               : codes_q4_k;
+  std::ranges::fill(target.codes, uint8_t{0});
+  const auto* bytes = reinterpret_cast<const uint8_t*>(blocks.data());
+  for (int64_t i = 0; i < count; ++i) {
+    unpack(bytes + i * info.block_bytes, target.codes.data() + i * info.block_weights / 2,
+           target.scales.data() + i * groups, target.offsets.data() + i * groups);
+  }
 }
 
 }  // namespace vila::formats

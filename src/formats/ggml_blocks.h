@@ -29,6 +29,8 @@ struct GgmlTypeInfo {
   std::string_view name;  // "Q4_K"
   int64_t block_weights;
   int64_t block_bytes;
+  int64_t group;    // weights that share a scale; 1: plain numbers
+  int packed_bits;  // of the PackedMatrix that holds them: 4 or 8; 0: plain numbers
 };
 
 /// The row of a type number; null for one that is not read.
@@ -38,5 +40,16 @@ const GgmlTypeInfo* ggml_type_info(uint32_t type) noexcept;
 /// dequantize_row_* (ggml-quants.c), so that the values are equal.
 /// @pre blocks.size() is a multiple of the type's block_bytes and target has its weights
 void dequantise_blocks(GgmlType type, std::span<const std::byte> blocks, std::span<float> target);
+
+/// One row of a Q4Matrix.
+struct Q4Row {
+  std::span<uint8_t> codes;  // half the weights: column 2i in the low nibble of byte i
+  std::span<float> scales;   // one for each group
+  std::span<float> offsets;
+};
+
+/// Turns whole blocks of Q4_0, Q4_1 or Q4_K into codes: weight = code * scale + offset.
+/// @pre as above; packed_bits of the type is 4
+void unpack_4bit_blocks(GgmlType type, std::span<const std::byte> blocks, const Q4Row& target);
 
 }  // namespace vila::formats

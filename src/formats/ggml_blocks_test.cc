@@ -66,6 +66,31 @@ TEST(GgmlBlocks, DequantiseAsThePackageGguf) {
   }
 }
 
+TEST(GgmlBlocks, FourBitsComeApartIntoCodesScalesAndOffsets) {
+  int types = 0;
+  for (const Golden& golden : kGoldens) {
+    const GgmlTypeInfo& info = *ggml_type_info(static_cast<uint32_t>(golden.type));
+    if (info.packed_bits != 4) continue;
+    const auto bytes = blocks_of(golden, static_cast<size_t>(info.block_bytes));
+    const auto count = static_cast<size_t>(2 * info.block_weights);
+    const auto group = static_cast<size_t>(info.group);
+    std::vector<float> expected(count);
+    dequantise_blocks(golden.type, bytes, expected);
+    std::vector<uint8_t> codes(count / 2, uint8_t{0xff});
+    std::vector<float> scales(count / group);
+    std::vector<float> offsets(count / group);
+    unpack_4bit_blocks(golden.type, bytes, {codes, scales, offsets});
+    for (size_t k = 0; k < count; ++k) {
+      const int code = k % 2 == 0 ? codes[k / 2] & 15 : codes[k / 2] >> 4;
+      ASSERT_EQ(static_cast<float>(code) * scales[k / group] + offsets[k / group], expected[k])
+          << info.name << " weight " << k;
+    }
+    EXPECT_THROW(unpack_4bit_blocks(golden.type, bytes, {codes, {scales.data(), 1}, offsets}), Bug);
+    ++types;
+  }
+  EXPECT_EQ(types, 3);
+}
+
 TEST(GgmlBlocks, PlainTypesAreBlocksOfOneWeight) {
   const float number = -1.5F;
   float y = 0;

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/gguf_matrix.h"
 #include "formats/gguf_tokenizer.h"
 
 namespace vila::formats {
@@ -93,22 +94,24 @@ int64_t rotated_heads(std::string_view name, int64_t heads, int64_t kv_heads) {
 }
 
 /// Rotary positions turn rows i and i + half of a head in transformers, rows 2i and 2i + 1 in
-/// llama.cpp. An owning copy with the rows of each head in the other order.
-Tensor reorder_rows(const Tensor& tensor, int64_t heads, bool to_gguf, const std::string& where) {
-  const int64_t rows = tensor.dim(0);
+/// llama.cpp. @throws Error{invalid_model} naming `where` when the rows are not of such heads.
+RowOrder row_order(int64_t heads, int64_t rows, const std::string& where) {
   if (heads <= 0 || rows % (2 * heads) != 0) {
-    fail(ErrorCode::invalid_model, "{}: expected rows of {} heads of even size, found {}", where,
-         heads, tensor.text());
+    fail(ErrorCode::invalid_model, "{}: expected rows of {} heads of even size, found {} rows",
+         where, heads, rows);
   }
-  const int64_t half = rows / heads / 2;
+  return {heads};
+}
+
+/// An owning copy with the rows in the other convention's order.
+Tensor reorder_rows(const Tensor& tensor, const RowOrder& order, bool to_gguf) {
+  const int64_t rows = tensor.dim(0);
   const size_t bytes = tensor.nbytes() / static_cast<size_t>(rows);
   Tensor result = Tensor::empty(tensor.dtype(), tensor.shape());
   const auto* source = static_cast<const std::byte*>(tensor.raw());
   auto* target = static_cast<std::byte*>(result.raw());
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t head = row / (2 * half);
-    const int64_t i = row % (2 * half);
-    const int64_t paired = head * 2 * half + i % half * 2 + i / half;
+    const int64_t paired = order.source(row, rows);
     const auto from = static_cast<size_t>(to_gguf ? row : paired);
     const auto to = static_cast<size_t>(to_gguf ? paired : row);
     std::memcpy(target + to * bytes, source + from * bytes, bytes);
@@ -287,7 +290,8 @@ GgufRow row_for(const std::string& name, const Tensor& tensor, const ConfigKeys&
   const int64_t heads = config.count("num_attention_heads");
   const int64_t turned = rotated_heads(name, heads, config.count("num_key_value_heads", heads));
   const bool is_reordered = turned > 0 && config.architecture() == "llama";
-  const Tensor rows = is_reordered ? reorder_rows(tensor, turned, true, name) : tensor;
+  const Tensor rows =
+      is_reordered ? reorder_rows(tensor, row_order(turned, tensor.dim(0), name), true) : tensor;
   return {*gguf_name, rows.rank() == 1 ? rows.to(DType::f32) : rows};
 }
 
@@ -305,12 +309,16 @@ TextModel import_gguf(const GgufFile& file) {
       fail(ErrorCode::invalid_model, "{}: expected tensors of {}, found \"{}\"", file.source(),
            keys.architecture(), gguf_name);
     }
-    Tensor tensor = gguf_tensor(file, gguf_name);
     const int64_t turned = rotated_heads(*name, heads, kv_heads);
-    if (turned > 0 && keys.architecture() == "llama") {
-      tensor = reorder_rows(tensor, turned, false, file.source() + ": " + gguf_name);
+    RowOrder order;
+    if (turned > 0 && keys.architecture() == "llama")
+      order = row_order(turned, stored.shape[0], file.source() + ": " + gguf_name);
+    if (is_gguf_matrix(stored)) {
+      model.quantised.emplace(*name, gguf_matrix(file, stored, order));
+      continue;
     }
-    model.tensors.emplace(*name, std::move(tensor));
+    const Tensor tensor = gguf_tensor(file, gguf_name);
+    model.tensors.emplace(*name, order.heads > 0 ? reorder_rows(tensor, order, false) : tensor);
   }
   return model;
 }

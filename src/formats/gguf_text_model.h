@@ -2,10 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <string>
 
 #include "formats/gguf.h"
+#include "formats/quantised_matrix.h"
+#include "formats/small_files.h"
 #include "formats/weight_file.h"
 
 namespace vila::formats {
@@ -15,17 +15,19 @@ namespace vila::formats {
 /// tokenizer.json or tokenizer.model, tokenizer_config.json). A value.
 struct TextModel {
   TensorMap tensors;
-  std::map<std::string, std::string> files;
+  QuantisedMap quantised{};
+  SmallFiles files;
 };
 
 /// A GGUF file of the architecture llama or qwen2: names and shapes of transformers, the rows of
 /// llama's q and k back in the order of "rotate half", the config from the metadata, the tokenizer
-/// as gguf_tokenizer.h says. Quantised tensors come as f32.
+/// as gguf_tokenizer.h says. Matrices of blocks are `quantised` (gguf_matrix.h).
 /// @throws Error{invalid_model} naming file, and the key or tensor that is missing or unknown.
 /// Source: convert_hf_to_gguf.py and gguf-py/gguf/tensor_mapping.py of ggml-org/llama.cpp.
 TextModel import_gguf(const GgufFile& file);
 
-/// The reverse, for llama.cpp to load: matrices keep f16 and bf16 (f32 else), vectors become f32.
+/// The reverse of floats, for llama.cpp to load: matrices keep f16 and bf16 (f32 else), vectors
+/// become f32.
 /// @throws Error{invalid_model} when the model has tensors or a config that GGUF's llama and qwen2
 /// do not know (a vision tower, say); Error{insufficient_disk | failed}.
 void export_gguf(const std::filesystem::path& path, const TextModel& model);

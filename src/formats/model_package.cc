@@ -40,7 +40,11 @@ bool has_weights(const fs::path& folder) {
 
 /// Adds the weights and small files of one folder as the part `name`.
 void add_part(ModelPackage& package, const fs::path& folder, const std::string& name) {
-  if (has_weights(folder)) package.parts[name] = read_weights(folder).tensors;
+  if (has_weights(folder)) {
+    Weights weights = read_weights(folder);
+    package.parts[name] = std::move(weights.tensors);
+    if (!weights.quantised.empty()) package.quantised[name] = std::move(weights.quantised);
+  }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (!entry.is_regular_file() || is_weight_file(entry.path())) continue;
     if (entry.file_size() > kMaxSmallFile) continue;
@@ -68,7 +72,8 @@ void add_distant_tower(ModelPackage& package, const fs::path& folder) {
   package.files["config.json"] = config.dump(2) + "\n";
 }
 
-/// Weights that AWQ packed are floats now; a config that says otherwise would mislead.
+/// Weights that AWQ packed are told by their form now; a config that says how they stood in their
+/// old container would mislead.
 void drop_quantization(ModelPackage& package) {
   for (auto& [name, content] : package.files) {
     if (fs::path(name).filename() != "config.json") continue;
@@ -103,6 +108,7 @@ ModelPackage open_gguf(const fs::path& path) {
   TextModel model = import_gguf(read_gguf(path));
   ModelPackage package;
   package.parts[""] = std::move(model.tensors);
+  if (!model.quantised.empty()) package.quantised[""] = std::move(model.quantised);
   package.files = std::move(model.files);
   return package;
 }
@@ -128,25 +134,10 @@ void flush_folder(const fs::path& folder) {
   ::close(descriptor);
 }
 
-/// A path of a package, which may come from a file that others wrote, stays inside its folder.
-fs::path inside(const fs::path& folder, const std::string& name) {
-  const fs::path path(name);
-  for (const fs::path& step : path) {
-    if (step == ".." || path.is_absolute()) {
-      fail(ErrorCode::invalid_model, "\"{}\": expected a path inside the model's folder", name);
-    }
-  }
-  return folder / path;
-}
-
 void write_content(const fs::path& folder, const ModelPackage& package) {
-  for (const auto& [name, content] : package.files) {
-    const fs::path path = inside(folder, name);
-    fs::create_directories(path.parent_path());
-    write_file(path, content);
-  }
+  write_small_files(folder, package.files);
   for (const auto& [part, tensors] : package.parts) {
-    const fs::path path = inside(folder, part);
+    const fs::path path = path_inside(folder, part);
     fs::create_directories(path);
     std::vector<NamedTensor> rows;
     for (const auto& [name, tensor] : tensors)
@@ -166,6 +157,19 @@ ModelPackage open_package(const fs::path& path) {
   ModelPackage package;
   package.parts[""] = read_weight_file(path);
   return package;
+}
+
+bool is_package_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return false;
+  const MappedFile file(path);
+  return looks_like_gguf(file.bytes()) || looks_like_vila(file.bytes());
+}
+
+void dequantise_package(ModelPackage& package) {
+  for (auto& [part, matrices] : package.quantised)
+    dequantise_all(matrices, package.parts[part]);
+  package.quantised.clear();
 }
 
 void convert_package(ModelPackage& package, DType dtype) {

@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "formats/quantised_matrix.h"
+#include "formats/small_files.h"
 #include "formats/weight_file.h"
 
 namespace vila::formats {
@@ -15,25 +17,33 @@ namespace vila::formats {
 /// alive.
 struct ModelPackage {
   std::map<std::string, TensorMap> parts;
-  std::map<std::string, std::string> files;
+  std::map<std::string, QuantisedMap> quantised;  // of the parts; a subset of their keys
+  SmallFiles files;
 };
+
+/// Whether a file holds a whole model: .vila or GGUF, told by content. False for what is no file.
+bool is_package_file(const std::filesystem::path& path);
 
 /// Opens a checkpoint folder of any layout, a .vila file or a GGUF file (told by content), or one
 /// weight file (without small files). A tower that config.json names outside the folder comes along
-/// as "vision_tower"; packed 4-bit Linears come as floats.
+/// as "vision_tower".
 /// @throws Error{not_found | invalid_model} naming what is wrong.
 ModelPackage open_package(const std::filesystem::path& path);
 
-/// Converts all float tensors to f32, f16 or bf16.
+/// Makes floats (f32) of every quantised matrix, for containers that hold nothing else.
+/// @throws Error{invalid_model}
+void dequantise_package(ModelPackage& package);
+
+/// Converts all float tensors to f32, f16 or bf16; quantised matrices stay.
 /// @throws Error{invalid_model} naming a tensor with a finite value that f16 cannot hold.
 void convert_package(ModelPackage& package, DType dtype);
 
 /// Writes a folder with model.safetensors in each part. It appears under its name only when
-/// complete and on disk.
+/// complete and on disk. @pre nothing is quantised (dequantise_package())
 /// @throws Error{invalid_argument} when something stands there; Error{insufficient_disk | failed}.
 void write_folder(const std::filesystem::path& folder, const ModelPackage& package);
 
-/// Writes a GGUF file of the only part (formats/gguf_text_model.h).
+/// Writes a GGUF file of the only part (formats/gguf_text_model.h). @pre nothing is quantised
 /// @throws Error{invalid_model} when there are several; as export_gguf().
 void write_gguf_package(const std::filesystem::path& path, const ModelPackage& package);
 

@@ -20,11 +20,13 @@ namespace vila::formats {
 namespace {
 
 constexpr std::string_view kMagic = "VILAFILE";
-constexpr uint32_t kVersion = 1;
-constexpr size_t kFixedBytes = 8 + 4 + 4 + 8;  // magic, version, checksum and length of the header
+constexpr uint32_t kVersion = 2;
+// Magic, version, checksum, length and place of the header, padded: where the first member stands.
+constexpr int64_t kFixedBytes = 64;
 constexpr uint64_t kMaxHeaderBytes = uint64_t{256} << 20;
 constexpr int64_t kAlignment = 64;
 constexpr size_t kMaxCheckedBytes = size_t{256} << 20;
+constexpr uint64_t kMaxExtent = uint64_t{1} << 30;  // of a packed matrix: no product overflows
 
 constexpr std::array<DType, 10> kDTypes = {DType::f32, DType::f16,    DType::bf16, DType::f64,
                                            DType::i64, DType::i32,    DType::i16,  DType::i8,
@@ -37,6 +39,11 @@ uint32_t checksum(std::string_view bytes) {
 
 std::string_view bytes_of(const Tensor& tensor) {
   return {static_cast<const char*>(tensor.raw()), tensor.nbytes()};
+}
+
+template <typename T>
+void append_number(std::string& bytes, T value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
 /// Reads the members of one file.
@@ -59,10 +66,10 @@ class Reader {
   std::string_view member(const Json& row, const std::string& name, bool is_checked) const;
   Shape shape(const Json& row, const std::string& name) const;
   Tensor tensor(const Json& row, const std::string& name, bool is_checked) const;
+  PackedMatrix matrix(const Json& row, const std::string& name, bool is_checked) const;
 
   std::shared_ptr<const MappedFile> file_;
   std::string source_;
-  uint64_t data_ = 0;  // where the members start
 };
 
 Json Reader::read_header() {
@@ -72,21 +79,28 @@ Json Reader::read_header() {
   const auto version = cursor.number<uint32_t>();
   const auto expected = cursor.number<uint32_t>();
   const auto length = cursor.number<uint64_t>();
-  if (version != kVersion) reject("expected version {}, found {}", kVersion, version);
+  const auto place = cursor.number<uint64_t>();
+  if (version != kVersion) {
+    reject("expected version {}, found {}; convert the model again", kVersion, version);
+  }
   if (length > kMaxHeaderBytes) {
     reject("expected a header of at most {} bytes, found {}", kMaxHeaderBytes, length);
   }
+  const uint64_t size = file_->bytes().size();
+  if (place > size || length != size - place) {
+    reject(
+        "expected a header of {} bytes at {} to end the file, found {} bytes in all; the file "
+        "is cut",
+        length, place, size);
+  }
+  cursor.seek(place);
   const std::string_view text = cursor.text(length);
   if (checksum(text) != expected) reject("expected another checksum of the header; it is damaged");
-  data_ = static_cast<uint64_t>(round_up(static_cast<int64_t>(cursor.position()), kAlignment));
   Json header =
       parse_json(text, source_ + ": header", {.max_bytes = kMaxHeaderBytes, .max_depth = 5});
-  const bool is_valid = header.is_object() && header.value("files", Json()).is_array() &&
-                        header.value("tensors", Json()).is_array();
-  if (!is_valid) reject("expected lists \"files\" and \"tensors\" in the header");
-  const uint64_t size = count(header, "size", "header");
-  if (file_->bytes().size() != size) {
-    reject("expected {} bytes, found {}; the file is cut", size, file_->bytes().size());
+  for (const char* list : {"files", "tensors", "matrices"}) {
+    if (header.is_object() && header.value(list, Json()).is_array()) continue;
+    reject("expected a list \"{}\" in the header", list);
   }
   return header;
 }
@@ -105,12 +119,11 @@ std::string_view Reader::member(const Json& row, const std::string& name, bool i
   const uint64_t offset = count(row, "offset", name);
   const uint64_t size = count(row, "size", name);
   const uint64_t end = file_->bytes().size();
-  if (offset % uint64_t{kAlignment} != 0 || data_ > end || offset > end - data_ ||
-      size > end - data_ - offset) {
+  if (offset % uint64_t{kAlignment} != 0 || offset > end || size > end - offset) {
     reject("\"{}\": expected {} bytes inside the file at a multiple of {}, found offset {}", name,
            size, kAlignment, offset);
   }
-  const auto* first = reinterpret_cast<const char*>(file_->bytes().data()) + data_ + offset;
+  const auto* first = reinterpret_cast<const char*>(file_->bytes().data()) + offset;
   const std::string_view bytes(first, static_cast<size_t>(size));
   if (is_checked && checksum(bytes) != count(row, "crc32", name)) {
     reject("\"{}\": expected checksum {:08x}, found {:08x}; the file is damaged", name,
@@ -147,6 +160,34 @@ Tensor Reader::tensor(const Json& row, const std::string& name, bool is_checked)
   return Tensor::view(*dtype, extents, static_cast<const void*>(data.data()), file_);
 }
 
+PackedMatrix Reader::matrix(const Json& row, const std::string& name, bool is_checked) const {
+  const auto extent = [&](const char* key) {
+    return static_cast<int64_t>(std::min(count(row, key, name), kMaxExtent));
+  };
+  PackedMatrix matrix{.out = extent("out"),
+                      .in = extent("in"),
+                      .group = extent("group"),
+                      .bits = static_cast<int>(extent("bits")),
+                      .has_offsets = row.value("has_offsets", false),
+                      .data = {}};
+  const bool is_known = PackedMatrix::can_hold(matrix.out, matrix.in, matrix.group, matrix.bits) &&
+                        !(matrix.bits == 8 && matrix.has_offsets);
+  if (!is_known) {
+    reject(
+        "\"{}\": expected a matrix of 4 bits, or of 8 without offsets, in groups that divide its "
+        "rows, found {} bits, [{}, {}] by {}",
+        name, matrix.bits, matrix.out, matrix.in, matrix.group);
+  }
+  const std::string_view data = member(row, name, is_checked);
+  const int64_t bytes = PackedMatrix::bytes(matrix.out, matrix.in, matrix.group, matrix.bits);
+  if (bytes != static_cast<int64_t>(data.size())) {
+    reject("\"{}\": expected {} bytes of [{}, {}] in {} bits by {}, found {}", name, bytes,
+           matrix.out, matrix.in, matrix.bits, matrix.group, data.size());
+  }
+  matrix.data = Tensor::view(DType::u8, {bytes}, static_cast<const void*>(data.data()), file_);
+  return matrix;
+}
+
 ModelPackage Reader::read(bool checks_all) {
   const bool checks_tensors = checks_all || file_->bytes().size() <= kMaxCheckedBytes;
   ModelPackage package;
@@ -161,61 +202,17 @@ ModelPackage Reader::read(bool checks_all) {
       const auto name = json_require<std::string>(row, "name", "tensors");
       package.parts[part].insert_or_assign(name, tensor(row, name, checks_tensors));
     }
+    for (const Json& row : header.at("matrices")) {
+      const auto part = json_require<std::string>(row, "part", "matrices");
+      const auto name = json_require<std::string>(row, "name", "matrices");
+      package.parts[part];  // a part may have nothing but matrices
+      package.quantised[part].insert_or_assign(name, quantised(matrix(row, name, checks_tensors)));
+    }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::invalid_model) throw;
     reject("{}", error.message());
   }
   return package;
-}
-
-/// Rows of the header and the members in their order, padded.
-struct Layout {
-  Json files = Json::array();
-  Json tensors = Json::array();
-  std::vector<std::string_view> members;
-  int64_t size = 0;  // of the data
-
-  void place(Json row, std::string_view bytes, Json& rows) {
-    row["offset"] = size;
-    row["size"] = bytes.size();
-    row["crc32"] = checksum(bytes);
-    rows.push_back(std::move(row));
-    members.push_back(bytes);
-    size += round_up(static_cast<int64_t>(bytes.size()), kAlignment);
-  }
-};
-
-Layout layout_of(const ModelPackage& package) {
-  Layout layout;
-  for (const auto& [name, content] : package.files)
-    layout.place({{"name", name}}, content, layout.files);
-  for (const auto& [part, tensors] : package.parts) {
-    for (const auto& [name, tensor] : tensors) {
-      const auto extents = tensor.shape().extents();
-      layout.place({{"part", part},
-                    {"name", name},
-                    {"dtype", dtype_name(tensor.dtype())},
-                    {"shape", std::vector<int64_t>(extents.begin(), extents.end())}},
-                   bytes_of(tensor), layout.tensors);
-    }
-  }
-  return layout;
-}
-
-/// The header names the size of the file, which depends on its own length: its number is padded.
-std::string header_of(const Layout& layout) {
-  Json header = {{"files", layout.files}, {"tensors", layout.tensors}, {"size", 0}};
-  const size_t room = header.dump().size() + 20;
-  const int64_t start = round_up(static_cast<int64_t>(kFixedBytes + room), kAlignment);
-  header["size"] = start + layout.size;
-  std::string text = header.dump();
-  text.resize(static_cast<size_t>(start) - kFixedBytes, ' ');
-  return text;
-}
-
-template <typename T>
-void append_number(AtomicFileWriter& writer, T value) {
-  writer.append(std::string_view(reinterpret_cast<const char*>(&value), sizeof(T)));
 }
 
 }  // namespace
@@ -233,19 +230,85 @@ void check_vila(const std::filesystem::path& path) {
   Reader(path).read(true);
 }
 
+/// The file so far and what its header will say.
+struct VilaWriter::State {
+  explicit State(const std::filesystem::path& path) : file(path) {
+    file.append(std::string(static_cast<size_t>(kFixedBytes), '\0'));
+  }
+
+  /// A member, padded, and its row in `rows`.
+  void place(Json row, std::string_view bytes, Json& rows) {
+    row["offset"] = size;
+    row["size"] = bytes.size();
+    row["crc32"] = checksum(bytes);
+    rows.push_back(std::move(row));
+    const auto length = static_cast<int64_t>(bytes.size());
+    const int64_t padded = round_up(length, kAlignment);
+    file.append(bytes);
+    file.append(std::string(static_cast<size_t>(padded - length), '\0'));
+    size += padded;
+  }
+
+  AtomicFileWriter file;
+  int64_t size = kFixedBytes;
+  Json files = Json::array();
+  Json tensors = Json::array();
+  Json matrices = Json::array();
+};
+
+VilaWriter::VilaWriter(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {}
+
+VilaWriter::~VilaWriter() = default;
+
+void VilaWriter::add_file(const std::string& name, const std::string& content) {
+  state_->place({{"name", name}}, content, state_->files);
+}
+
+void VilaWriter::add(const std::string& part, const std::string& name, const Tensor& tensor) {
+  const auto extents = tensor.shape().extents();
+  state_->place({{"part", part},
+                 {"name", name},
+                 {"dtype", dtype_name(tensor.dtype())},
+                 {"shape", std::vector<int64_t>(extents.begin(), extents.end())}},
+                bytes_of(tensor), state_->tensors);
+}
+
+void VilaWriter::add(const std::string& part, const std::string& name, const PackedMatrix& matrix) {
+  state_->place({{"part", part},
+                 {"name", name},
+                 {"out", matrix.out},
+                 {"in", matrix.in},
+                 {"group", matrix.group},
+                 {"bits", matrix.bits},
+                 {"has_offsets", matrix.has_offsets}},
+                bytes_of(matrix.data), state_->matrices);
+}
+
+void VilaWriter::commit() {
+  const std::string header =
+      Json{{"files", state_->files}, {"tensors", state_->tensors}, {"matrices", state_->matrices}}
+          .dump();
+  state_->file.append(header);
+  std::string head(kMagic);
+  append_number(head, kVersion);
+  append_number(head, checksum(header));
+  append_number(head, static_cast<uint64_t>(header.size()));
+  append_number(head, static_cast<uint64_t>(state_->size));
+  state_->file.overwrite(0, head);
+  state_->file.commit();
+}
+
 void write_vila(const std::filesystem::path& path, const ModelPackage& package) {
-  const Layout layout = layout_of(package);
-  const std::string header = header_of(layout);
-  AtomicFileWriter writer(path);
-  writer.append(kMagic);
-  append_number(writer, kVersion);
-  append_number(writer, checksum(header));
-  append_number(writer, static_cast<uint64_t>(header.size()));
-  writer.append(header);
-  for (const std::string_view member : layout.members) {
-    writer.append(member);
-    const auto size = static_cast<int64_t>(member.size());
-    writer.append(std::string(static_cast<size_t>(round_up(size, kAlignment) - size), '\0'));
+  VilaWriter writer(path);
+  for (const auto& [name, content] : package.files)
+    writer.add_file(name, content);
+  for (const auto& [part, tensors] : package.parts) {
+    for (const auto& [name, tensor] : tensors)
+      writer.add(part, name, tensor);
+  }
+  for (const auto& [part, matrices] : package.quantised) {
+    for (const auto& [name, matrix] : matrices)
+      writer.add(part, name, matrix.pack());
   }
   writer.commit();
 }

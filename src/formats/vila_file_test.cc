@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/vila_file.h"
 
+#include <cstring>
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,13 +19,23 @@ namespace {
 class VilaFile : public testing::Test {
  protected:
   VilaFile() {
-    Tensor weight = Tensor::empty(DType::f32, {2, 3});
-    for (int64_t i = 0; i < 6; ++i)
+    Tensor weight = Tensor::empty(DType::f32, {2, 4});
+    for (int64_t i = 0; i < weight.numel(); ++i)
       weight.data<float>()[i] = 0.5F * static_cast<float>(i);
     package_.parts["llm"].emplace("w", weight);
     package_.parts[""].emplace("none", Tensor::zeros(DType::u8, {0, 2}));
     package_.files = {{"config.json", "{}"}, {"llm/empty", ""}};
+    package_.quantised["llm"].emplace("q4", quantised(pack(small_codes())));
+    package_.quantised["llm"].emplace("q8", quantised(quantise_rows_8bit(weight, 4)));
     write_vila(path_, package_);
+  }
+
+  static Q4Matrix small_codes() {
+    Q4Matrix codes = Q4Matrix::zeros(3, 8, 8);
+    codes.set_code(2, 5, 11);
+    codes.scales.values<float>()[2] = 0.25F;
+    codes.offsets.values<float>()[2] = -1;
+    return codes;
   }
 
   void write(const std::string& bytes) {
@@ -36,6 +48,21 @@ class VilaFile : public testing::Test {
     EXPECT_EQ(compare(package.parts.at("llm").at("w"), package_.parts["llm"].at("w")).max_abs, 0)
         << "byte " << at;
     EXPECT_EQ(package.parts.at("").at("none").shape(), Shape({0, 2}));
+    for (const char* name : {"q4", "q8"}) {
+      const PackedMatrix matrix = package.quantised.at("llm").at(name).pack();
+      const PackedMatrix expected = package_.quantised["llm"].at(name).pack();
+      EXPECT_EQ(matrix.has_offsets, expected.has_offsets) << "byte " << at;
+      EXPECT_EQ(compare(dequantise(matrix), dequantise(expected)).max_abs, 0) << "byte " << at;
+    }
+  }
+
+  /// Makes the header's checksum fit a header that was changed in place.
+  static void rewrite_checksum(std::string& bytes) {
+    uint64_t place = 0;
+    std::memcpy(&place, bytes.data() + 24, sizeof(place));
+    const auto* header = reinterpret_cast<const Bytef*>(bytes.data() + place);
+    const auto sum = static_cast<uint32_t>(::crc32_z(0, header, bytes.size() - place));
+    std::memcpy(bytes.data() + 12, &sum, sizeof(sum));
   }
 
   test::TemporaryFolder folder_;
@@ -48,6 +75,39 @@ TEST_F(VilaFile, KeepsPartsFilesAndValuesAsAlignedViews) {
   expect_original(package, 0);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(package.parts.at("llm").at("w").raw()) % 64, 0U);
   check_vila(path_);
+}
+
+TEST_F(VilaFile, PackedMatricesAreAlignedViewsOfTheMapReadyToRun) {
+  const ModelPackage package = read_vila(path_);
+  const QuantisedMatrix& matrix = package.quantised.at("llm").at("q4");
+  EXPECT_EQ(matrix.text(), "[3, 8] in 4 bits by 8");
+  const PackedMatrix first = matrix.pack();
+  EXPECT_EQ(first.data.raw(), matrix.pack().data.raw()) << "no copy";
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first.data.raw()) % 64, 0U);
+  EXPECT_EQ(dequantise(first).values<float>()[2 * 8 + 5], 0.25F * 11 - 1);
+}
+
+TEST_F(VilaFile, AWriterThatIsNotCommittedLeavesNothing) {
+  { VilaWriter(folder_ / "half.vila").add_file("config.json", "{}"); }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "half.vila"));
+}
+
+TEST_F(VilaFile, RefusesMatricesThatNoKernelReads) {
+  const auto refused = [&](const std::string& good, const std::string& bad) {
+    std::string bytes = read_file(path_);
+    const size_t at = bytes.rfind(good);
+    ASSERT_NE(at, std::string::npos) << good;
+    bytes.replace(at, good.size(), bad);
+    rewrite_checksum(bytes);
+    write(bytes);
+    test::expect_error(ErrorCode::invalid_model, "\"q", [&] { read_vila(path_); });
+    write_vila(path_, package_);
+  };
+  refused(R"("bits":4)", R"("bits":5)");
+  refused(R"("group":8)", R"("group":3)");
+  refused(R"("in":8)", R"("in":0)");
+  refused(R"("in":8)", R"("in":9)");
+  refused(R"("has_offsets":false,"in":4)", R"("has_offsets":true ,"in":4)");
 }
 
 TEST_F(VilaFile, IsTheSameBytesEachTime) {
@@ -76,7 +136,7 @@ TEST_F(VilaFile, EveryFlippedByteAndEveryLengthIsAnErrorOrTheSameAnswer) {
 
 TEST_F(VilaFile, SaysWhatIsDamaged) {
   std::string bytes = read_file(path_);
-  bytes[bytes.size() - 64] ^= 1;
+  bytes[bytes.find(std::string(3, '\0') + '\x3f')] ^= 1;  // in 0.5F
   write(bytes);
   test::expect_error(ErrorCode::invalid_model, "\"w\": expected checksum",
                      [&] { read_vila(path_); });

@@ -90,15 +90,12 @@ fs::path find_weights(const fs::path& folder) {
        folder.string(), kNames[0], kNames[1], kNames[2], kNames[3]);
 }
 
-/// Replaces packed Linears by the floats that they stand for.
-void expand_awq(Weights& weights) {
+void set_quantised_apart(Weights& weights) {
   const bool is_packed = std::ranges::any_of(
       weights.tensors, [](const auto& item) { return item.first.ends_with(".qweight"); });
   if (!is_packed) return;
   const fs::path& file = weights.files.front();
-  const auto linears = take_awq_linears(weights.tensors, awq_group(file), file.string());
-  for (const auto& [name, matrix] : linears)
-    weights.tensors.insert_or_assign(name + ".weight", dequantise(matrix));
+  weights.quantised = take_awq_linears(weights.tensors, awq_group(file), file.string());
 }
 
 }  // namespace
@@ -106,9 +103,9 @@ void expand_awq(Weights& weights) {
 Weights read_weights(const fs::path& folder) {
   const fs::path file = find_weights(folder);
   Weights weights =
-      file.extension() == ".json" ? read_shards(file) : Weights{read_weight_file(file), {file}};
+      file.extension() == ".json" ? read_shards(file) : Weights{read_weight_file(file), {}, {file}};
   std::erase_if(weights.tensors, [](const auto& item) { return is_derived_buffer(item.first); });
-  expand_awq(weights);
+  set_quantised_apart(weights);
   return weights;
 }
 

@@ -89,7 +89,7 @@ TEST_F(WeightsFolder, ReadsNoOtherFormatUnderAKnownName) {
   expect_refused(ErrorCode::invalid_model, "before PyTorch 1.6");
 }
 
-TEST_F(WeightsFolder, MakesFloatsOfPackedLinearsAndKeepsTheirBias) {
+TEST_F(WeightsFolder, SetsPackedLinearsApartAndKeepsTheirBias) {
   Tensor words = Tensor::zeros(DType::i32, {64, 1});
   words.data<int32_t>()[0] = 0x9;  // code 9 of output 0, input 0
   Tensor zeros = Tensor::zeros(DType::i32, {1, 1});
@@ -100,12 +100,19 @@ TEST_F(WeightsFolder, MakesFloatsOfPackedLinearsAndKeepsTheirBias) {
                                     {"fc.qzeros", zeros},
                                     {"fc.scales", scales},
                                     {"fc.bias", Tensor::zeros(DType::f16, {8})}});
-  EXPECT_EQ(names(), (Names{"fc.bias", "fc.weight"}));
-  const Tensor weight = read_weights(folder_.path()).tensors.at("fc.weight");
-  EXPECT_EQ(weight.shape(), Shape({8, 64}));
-  EXPECT_EQ(weight.values<float>()[0], 0.5F);
-  EXPECT_EQ(weight.values<float>()[1], -4.0F);
-  EXPECT_EQ(weight.values<float>()[64], 0.0F);
+  EXPECT_EQ(names(), (Names{"fc.bias"}));
+  const QuantisedMap quantised = read_weights(folder_.path()).quantised;
+  ASSERT_EQ(quantised.size(), 1U);
+  const QuantisedMatrix& matrix = quantised.at("fc.weight");
+  EXPECT_EQ(matrix.text(), "[8, 64] in 4 bits by 64");
+  const PackedMatrix packed = matrix.pack();
+  EXPECT_EQ(static_cast<int64_t>(packed.nbytes()), matrix.bytes());
+  for (const Tensor& weight : {matrix.dequantise(), dequantise(packed)}) {
+    EXPECT_EQ(weight.shape(), Shape({8, 64}));
+    EXPECT_EQ(weight.values<float>()[0], 0.5F);
+    EXPECT_EQ(weight.values<float>()[1], -4.0F);
+    EXPECT_EQ(weight.values<float>()[64], 0.0F);
+  }
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
+#include <variant>
 
 #include "model/weights.h"
 #include "ops/ops.h"
@@ -9,18 +11,18 @@
 /// The leaves of the model: an op and its parameters, called like a function. Values; immutable.
 namespace vila::model {
 
-/// y = x W^T + b; x [T, K], W [N, K] as stored, b [N] or none; y [T, N].
+/// y = x W^T + b; x [T, K], W [N, K] as stored or packed, b [N] or none; y [T, N].
 struct Linear {
-  Tensor weight;
+  Matrix weight;
   Tensor bias;
 
   explicit Linear(const Weights& w)
-      : weight(w.tensor("weight")), bias(w.has("bias") ? w.vector("bias") : Tensor()) {}
+      : weight(w.matrix("weight")), bias(w.has("bias") ? w.vector("bias") : Tensor()) {}
 
-  explicit Linear(Tensor matrix) : weight(std::move(matrix)) {}
+  explicit Linear(Matrix matrix) : weight(std::move(matrix)) {}
 
   Tensor operator()(ops::Context& ctx, const Tensor& x) const {
-    return ops::linear(ctx, x, weight, bias);
+    return std::visit([&](const auto& w) { return ops::linear(ctx, x, w, bias); }, weight);
   }
 };
 
@@ -52,12 +54,12 @@ struct LayerNorm {
 
 /// Ids to rows of a table [V, D].
 struct Embedding {
-  Tensor weight;
+  Matrix weight;
 
-  explicit Embedding(const Weights& w) : weight(w.tensor("weight")) {}
+  explicit Embedding(const Weights& w) : weight(w.matrix("weight")) {}
 
   Tensor operator()(ops::Context& ctx, std::span<const int32_t> ids) const {
-    return ops::embedding(ctx, weight, ids);
+    return std::visit([&](const auto& w) { return ops::embedding(ctx, w, ids); }, weight);
   }
 };
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "formats/checkpoint.h"
 #include "model/multi_scale.h"
 #include "model/projector.h"
 #include "model/video.h"
@@ -23,6 +22,12 @@ namespace {
 Weights tower_weights(const Weights& root) {
   const std::string_view prefix = spec::kVisionPrefix;
   return root / prefix.substr(0, prefix.size() - 1);
+}
+
+int64_t decoder_bytes(const Weights& root, bool is_tied) {
+  const Weights model = root / "model";
+  const Weights head = is_tied ? model / "embed_tokens" : root / "lm_head";
+  return (model / "layers").bytes() + (model / "norm").bytes() + head.bytes();
 }
 
 // Tiles [first, first + rows * columns) of a batch.
@@ -48,6 +53,9 @@ struct Vila::Parts {
   Parts(const Weights& w, spec::VilaConfig c)
       : config(std::move(c)),
         weight_bytes(w.bytes()),
+        decode_bytes(decoder_bytes(w, config.llm.tie_word_embeddings)),
+        is_decoder_packed((w / "model" / "layers").has_packed()),
+        is_tower_packed((tower_weights(w) / "encoder").has_packed()),
         decoder(w, config.llm, config.model_max_length) {
     if (!config.has_vision()) return;
     vision_tower.emplace(tower_weights(w), config);
@@ -56,18 +64,26 @@ struct Vila::Parts {
 
   spec::VilaConfig config;
   int64_t weight_bytes;
+  int64_t decode_bytes;
+  bool is_decoder_packed;
+  bool is_tower_packed;
   std::optional<Vit> vision_tower;
   std::optional<Projector> mm_projector;
   Decoder decoder;
 };
 
-Vila Vila::load(const std::filesystem::path& folder) {
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(folder);
-  spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-  const Weights weights = Weights::bind(checkpoint, config);
-  Vila vila;
-  vila.parts_ = std::make_shared<const Parts>(weights, std::move(config));
-  return vila;
+Vila::Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool) {
+  const Weights weights = Weights::bind(checkpoint, config, pool);
+  parts_ = std::make_shared<const Parts>(weights, std::move(config));
+}
+
+Vila Vila::load(const formats::Checkpoint& checkpoint, ThreadPool& pool) {
+  return Vila(checkpoint, spec::read_config(checkpoint.folder, checkpoint.vision_folder), pool);
+}
+
+Vila Vila::load(const std::filesystem::path& model) {
+  ThreadPool alone(1);
+  return load(formats::open_checkpoint(model), alone);
 }
 
 const spec::VilaConfig& Vila::config() const {
@@ -76,6 +92,18 @@ const spec::VilaConfig& Vila::config() const {
 
 int64_t Vila::weight_bytes() const {
   return parts_->weight_bytes;
+}
+
+int64_t Vila::decode_bytes() const {
+  return parts_->decode_bytes;
+}
+
+bool Vila::is_decoder_packed() const {
+  return parts_->is_decoder_packed;
+}
+
+bool Vila::is_tower_packed() const {
+  return parts_->is_tower_packed;
 }
 
 // Features of tiles [B, tokens, C]; S2's pictures are cut first.

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "base/thread_pool.h"
+#include "formats/checkpoint.h"
 #include "model/decoder.h"
 #include "model/kv_cache.h"
 #include "ops/context.h"
@@ -47,13 +49,27 @@ struct VideoBatch {
 /// so on, norm [T, D], logits [., V].
 class Vila {
  public:
-  /// Binds every tensor of the checkpoint in `folder` to the parameter table.
+  /// Binds every tensor of a checkpoint to the parameter table of its config.json, packing what is
+  /// quantised on the threads of `pool`.
   /// @throws Error{invalid_model} listing all missing and misshaped tensors; Error{invalid_config}.
-  static Vila load(const std::filesystem::path& folder);
+  static Vila load(const formats::Checkpoint& checkpoint, ThreadPool& pool);
+
+  /// The same with the config given, for weights that no file holds.
+  Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool);
+
+  /// Opens the checkpoint `model` (formats/checkpoint.h) and loads it on one thread.
+  static Vila load(const std::filesystem::path& model);
 
   const spec::VilaConfig& config() const;
-  /// Bytes of all weights as stored.
+  /// Bytes of all weights as they run.
   int64_t weight_bytes() const;
+  /// Bytes of the weights that the decoder reads for each token: all of its own but the token table
+  /// (which counts where it is the output matrix as well).
+  int64_t decode_bytes() const;
+  /// Whether the decoder's Linears, or the tower's, are packed: whether they run on the int8
+  /// product.
+  bool is_decoder_packed() const;
+  bool is_tower_packed() const;
 
   /// Pictures to rows for the decoder: pixels [N, 3, S, S] f32 to [N, tokens_per_image, D].
   /// @pre config().has_vision()

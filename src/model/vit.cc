@@ -27,7 +27,8 @@ ActivationOp activation_op(spec::Activation activation) {
 // The convolution as a Linear: its weight [C, 3, p, p] is the matrix [C, 3 p p].
 Linear patch_linear(const Weights& w) {
   Linear linear(w);
-  linear.weight = linear.weight.reshape({linear.weight.dim(0), -1});
+  const Tensor weight = w.tensor("weight");
+  linear.weight = weight.reshape({weight.dim(0), -1});
   return linear;
 }
 
@@ -44,12 +45,11 @@ Tensor position_embedding(const Weights& embeddings, const spec::VisionConfig& c
   return table.reshape({config.rows(), config.hidden_size});
 }
 
-// Part `index` of three of a fused Linear.
-Linear third(const Weights& w, int64_t index) {
-  Linear whole(w);
-  const int64_t rows = whole.weight.dim(0) / 3;
-  Linear part(whole.weight.rows(index * rows, (index + 1) * rows));
-  if (whole.bias.defined()) part.bias = whole.bias.rows(index * rows, (index + 1) * rows);
+// Part `index` of three of a fused Linear of 3 * width outputs.
+Linear third(const Weights& w, int64_t width, int64_t index) {
+  const Linear whole(w);
+  Linear part(rows(whole.weight, index * width, (index + 1) * width));
+  if (whole.bias.defined()) part.bias = whole.bias.rows(index * width, (index + 1) * width);
   return part;
 }
 
@@ -94,9 +94,9 @@ Tensor VitLayer::operator()(ops::Context& ctx, const Tensor& x, int64_t pictures
 
 InternLayer::InternLayer(const Weights& w, const spec::VisionConfig& config, std::string layer_name)
     : norm1(w / "norm1", config.layer_norm_eps),
-      q(third(w / "attn" / "qkv", 0)),
-      k(third(w / "attn" / "qkv", 1)),
-      v(third(w / "attn" / "qkv", 2)),
+      q(third(w / "attn" / "qkv", config.hidden_size, 0)),
+      k(third(w / "attn" / "qkv", config.hidden_size, 1)),
+      v(third(w / "attn" / "qkv", config.hidden_size, 2)),
       q_norm(optional_norm(w / "attn" / "q_norm", config.layer_norm_eps)),
       k_norm(optional_norm(w / "attn" / "k_norm", config.layer_norm_eps)),
       proj(w / "attn" / "proj"),

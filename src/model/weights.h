@@ -6,40 +6,58 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "formats/checkpoint.h"
 #include "spec/config.h"
+#include "tensor/packed_matrix.h"
 #include "tensor/tensor.h"
 
 namespace vila::model {
+
+/// What a Linear or an Embedding multiplies with: numbers [N, K] as stored, or codes of 4 or 8
+/// bits. ops:: has an overload for each, so that no layer asks which it is.
+using Matrix = std::variant<Tensor, PackedMatrix>;
+
+/// Rows [begin, end). @pre of a packed matrix: `begin` is a multiple of its tiles' rows
+Matrix rows(const Matrix& matrix, int64_t begin, int64_t end);
 
 /// The tensors of a model by name, and a place in that name space: `w / "layers" / 3 / "q_proj"`.
 /// A value that shares the tensors; immutable.
 class Weights {
  public:
   /// Finds every parameter of `config` in `checkpoint`. Other tensors are left aside (see
-  /// extra_tensors()).
+  /// extra_tensors()). Quantised matrices are packed on the threads of `pool`, each thread one at a
+  /// time: beside the result there is the memory of one matrix a thread.
   /// @throws Error{invalid_model} listing all tensors that are missing, misshaped or of a type that
-  ///         weights cannot have, each with what was expected and what was found.
-  static Weights bind(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config);
+  ///         weights cannot have, each with what was expected and what was found; or naming a
+  ///         quantised matrix that cannot be packed.
+  static Weights bind(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
+                      ThreadPool& pool);
 
   Weights operator/(std::string_view name) const;
   Weights operator/(int64_t index) const;
 
-  /// The tensor `name` of this place, as stored. Throws Bug when it is not in the table.
+  /// The matrix `name` of this place. Throws Bug when it is not in the table.
+  Matrix matrix(std::string_view name) const;
+  /// The tensor `name` of this place, as stored; a packed one in f32: for what no op reads packed.
+  /// Throws Bug when it is not in the table.
   Tensor tensor(std::string_view name) const;
   /// The same as f32, in memory of its own: for the small ones (norms, biases, positions).
   Tensor vector(std::string_view name) const;
   bool has(std::string_view name) const;
 
-  /// Bytes of all bound tensors, as stored.
+  /// Bytes of all tensors and matrices at and below this place, as they run.
   int64_t bytes() const;
+  /// Whether a matrix at or below this place is packed.
+  bool has_packed() const;
 
  private:
-  using Table = std::map<std::string, Tensor, std::less<>>;
+  using Table = std::map<std::string, Matrix, std::less<>>;
   Weights(std::shared_ptr<const Table> table, std::string path);
-  const Tensor* find(std::string_view name) const;
+  const Matrix* find(std::string_view name) const;
 
   std::shared_ptr<const Table> table_;
   std::string path_;  // "model.layers.3.", empty at the root

@@ -19,9 +19,14 @@ formats::Checkpoint tiny_checkpoint() {
   return checkpoint;
 }
 
+Weights bind(const formats::Checkpoint& checkpoint) {
+  ThreadPool pool(2);
+  return Weights::bind(checkpoint, test::tiny_config(), pool);
+}
+
 std::string bind_error(const formats::Checkpoint& checkpoint) {
   try {
-    Weights::bind(checkpoint, test::tiny_config());
+    bind(checkpoint);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_model);
     return error.message();
@@ -31,7 +36,7 @@ std::string bind_error(const formats::Checkpoint& checkpoint) {
 
 TEST(Weights, DescendByNameAndNumber) {
   const formats::Checkpoint checkpoint = tiny_checkpoint();
-  const Weights root = Weights::bind(checkpoint, test::tiny_config());
+  const Weights root = bind(checkpoint);
   const Weights layer = root / "model" / "layers" / 1;
   EXPECT_EQ((layer / "self_attn" / "q_proj").tensor("weight").shape(), (Shape{48, 48}));
   EXPECT_TRUE((layer / "self_attn" / "q_proj").has("weight"));
@@ -41,7 +46,7 @@ TEST(Weights, DescendByNameAndNumber) {
 
 TEST(Weights, ShareTheCheckpointsMemory) {
   const formats::Checkpoint checkpoint = tiny_checkpoint();
-  const Weights root = Weights::bind(checkpoint, test::tiny_config());
+  const Weights root = bind(checkpoint);
   EXPECT_EQ((root / "model" / "norm").tensor("weight").raw(),
             checkpoint.tensors.at("model.norm.weight").raw());
   EXPECT_NE((root / "model" / "norm").vector("weight").raw(),
@@ -53,7 +58,56 @@ TEST(Weights, CountTheBytesOfAllTensors) {
   size_t bytes = 0;
   for (const auto& [name, tensor] : checkpoint.tensors)
     bytes += tensor.nbytes();
-  EXPECT_EQ(Weights::bind(checkpoint, test::tiny_config()).bytes(), static_cast<int64_t>(bytes));
+  EXPECT_EQ(bind(checkpoint).bytes(), static_cast<int64_t>(bytes));
+}
+
+/// The tiny checkpoint with one matrix in 8 bits and one in 4.
+formats::Checkpoint quantised_checkpoint() {
+  formats::Checkpoint checkpoint = tiny_checkpoint();
+  const auto replace = [&](const std::string& name, const PackedMatrix& matrix) {
+    checkpoint.tensors.erase(name);
+    checkpoint.quantised.emplace(name, formats::quantised(matrix));
+  };
+  const std::string embeddings = "model.embed_tokens.weight";
+  replace(embeddings, quantise_rows_8bit(checkpoint.tensors.at(embeddings), 48));
+  Q4Matrix codes = Q4Matrix::zeros(48, 48, 16);
+  codes.set_code(17, 3, 9);
+  codes.scales.values<float>()[17 * 3] = 0.5F;
+  replace("model.layers.1.self_attn.q_proj.weight", pack(codes));
+  return checkpoint;
+}
+
+TEST(Weights, PackWhatIsQuantisedAndCountItsBytes) {
+  const formats::Checkpoint checkpoint = quantised_checkpoint();
+  const Weights root = bind(checkpoint);
+  const Weights place = root / "model" / "layers" / 1 / "self_attn" / "q_proj";
+  const auto matrix = std::get<PackedMatrix>(place.matrix("weight"));
+  EXPECT_EQ(matrix.bits, 4);
+  EXPECT_EQ(place.tensor("weight").values<float>()[17 * 48 + 3], 4.5F) << "in floats";
+  EXPECT_EQ(root.bytes(), checkpoint.weight_bytes());
+  EXPECT_LT(root.bytes(), bind(tiny_checkpoint()).bytes());
+  EXPECT_TRUE(extra_tensors(checkpoint, test::tiny_config()).empty());
+}
+
+TEST(Weights, RefuseAQuantisedMatrixOfAnotherShape) {
+  formats::Checkpoint checkpoint = quantised_checkpoint();
+  checkpoint.quantised.at("model.layers.1.self_attn.q_proj.weight").out = 64;
+  const std::string message = bind_error(checkpoint);
+  EXPECT_NE(message.find("q_proj.weight: expected [48, 48], found [64, 48] in 4 bits by 16"),
+            std::string::npos)
+      << message;
+}
+
+TEST(Weights, TakeRowsOfEitherForm) {
+  const Weights root = bind(quantised_checkpoint());
+  const Weights table = root / "model" / "embed_tokens";
+  const Tensor all = table.tensor("weight");
+  const Matrix part = rows(table.matrix("weight"), 16, 41);
+  const Tensor numbers = dequantise(std::get<PackedMatrix>(part));
+  EXPECT_EQ(numbers.shape(), Shape({25, 48}));
+  EXPECT_EQ(numbers.values<float>()[24 * 48 + 5], all.values<float>()[40 * 48 + 5]);
+  EXPECT_THROW(rows(table.matrix("weight"), 8, 16), Bug);
+  EXPECT_EQ(std::get<Tensor>(rows(all, 8, 16)).shape(), Shape({8, 48}));
 }
 
 TEST(Weights, ListAllFaultsInOneError) {

@@ -5,12 +5,50 @@
 #include "ops/ops.h"
 
 namespace vila::ops {
+namespace {
+
+void check_ids(std::span<const int32_t> ids, int64_t rows) {
+  for (const int32_t id : ids) {
+    VILA_CHECK(id >= 0 && id < rows, "id {} in a table of {} rows", id, rows);
+  }
+}
+
+// Row `n` of the layout in float: scale * (code - zero), or scale * code + offset.
+void widen_row(const PackedMatrix& table, int64_t n, float* y) {
+  constexpr int64_t kRows = PackedMatrix::kTileRows;
+  constexpr int64_t kLine = PackedMatrix::kLineBytes;
+  const uint8_t* place = table.data.data<uint8_t>() + n / kRows * table.tile_bytes();
+  const int64_t r = n % kRows;
+  for (int64_t g = 0; g < table.groups(); ++g, place += table.code_bytes() + kLine) {
+    const auto* line = reinterpret_cast<const f16*>(place + table.code_bytes());
+    const float scale = to_f32(line[r]);
+    const float shift = to_f32(line[kRows + r]);
+    for (int64_t k = 0; k < table.group; ++k) {
+      const int64_t per_line = 32 / table.bits;  // columns of a row in a line
+      const uint8_t byte = place[k / per_line * kLine + 4 * r + k % 4];
+      const int code = table.bits == 8 ? byte : k % 8 < 4 ? byte & 15 : byte >> 4;
+      *y++ = table.has_offsets ? scale * static_cast<float>(code) + shift
+                               : scale * (static_cast<float>(code) - shift);
+    }
+  }
+}
+
+}  // namespace
+
+Tensor embedding(Context& ctx, const PackedMatrix& table, std::span<const int32_t> ids) {
+  check_ids(ids, table.out);
+  const auto count = static_cast<int64_t>(ids.size());
+  Tensor y = arena_tensor(ctx.arena, DType::f32, {count, table.in});
+  ctx.pool.parallel_for(count, rows_per_task(table.in), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t)
+      widen_row(table, ids[static_cast<size_t>(t)], y.data<float>() + t * table.in);
+  });
+  return y;
+}
 
 Tensor embedding(Context& ctx, const Tensor& table, std::span<const int32_t> ids) {
   VILA_CHECK(table.rank() == 2 && is_weight_dtype(table.dtype()), "table is {}", table.text());
-  for (const int32_t id : ids) {
-    VILA_CHECK(id >= 0 && id < table.dim(0), "id {} in a table of {} rows", id, table.dim(0));
-  }
+  check_ids(ids, table.dim(0));
   const int64_t size = table.dim(1);
   const auto row_bytes = static_cast<int64_t>(dtype_size(table.dtype())) * size;
   const auto* rows = static_cast<const std::byte*>(table.raw());

@@ -40,6 +40,9 @@ Tensor quick_gelu(Context& ctx, const Tensor& x);
 /// Rows of `table` [V, D]: y [ids, D] f32. Ids must be in [0, V).
 Tensor embedding(Context& ctx, const Tensor& table, std::span<const int32_t> ids);
 
+/// The same of a packed table. Ids must be in [0, table.out).
+Tensor embedding(Context& ctx, const PackedMatrix& table, std::span<const int32_t> ids);
+
 /// Pixels [N, C, S, S] to rows [N * (S/p)^2, C * p * p] in the order of a flattened conv weight
 /// [D, C, p, p], so that the patch embedding is one linear().
 Tensor patchify(Context& ctx, const Tensor& pixels, int64_t patch_size);

@@ -120,6 +120,8 @@ void ParameterSet::load(const formats::Checkpoint& checkpoint, spec::Part part) 
     const auto found = checkpoint.tensors.find(row(i).name);
     if (found != checkpoint.tensors.end()) {
       assign(i, found->second, checkpoint.folder.string());
+    } else if (checkpoint.quantised.contains(row(i).name)) {
+      assign(i, checkpoint.quantised.at(row(i).name).dequantise(), checkpoint.folder.string());
     } else if (!row(i).is_optional) {
       fail(ErrorCode::invalid_model, "{}: tensor {} is missing", checkpoint.folder.string(),
            row(i).name);

@@ -38,6 +38,7 @@ TEST_F(Convert, OneFileAndBackAnswersAsTheFolderDoes) {
                          file("a.png"), "What?"}))["token_ids"];
   };
   EXPECT_EQ(answer(model()), answer(folder));
+  EXPECT_EQ(answer(model()), answer(one_file)) << "runs without conversion";
 }
 
 TEST_F(Convert, LeavesNothingThatLooksCompleteWhenItIsKilled) {
@@ -61,13 +62,6 @@ TEST_F(Convert, SaysWhatItCannotDo) {
   const ProcessResult absent = convert(out_ / "absent.vila", out_ / "m");
   EXPECT_EQ(absent.exit_code, 4);
   EXPECT_TRUE(outputs().empty());
-}
-
-TEST_F(Convert, IsNamedWhereAModelMustBeAFolder) {
-  ASSERT_EQ(convert(model(), out_ / "m.vila").exit_code, 0);
-  const ProcessResult result = vila({"run", "-m", (out_ / "m.vila").string(), "What?"});
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_NE(result.error.find("vila convert"), std::string::npos) << result.error;
 }
 
 }  // namespace
