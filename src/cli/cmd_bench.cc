@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -6,13 +7,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_info.h"
-#include "base/error.h"
+#include "cli/bench_work.h"
 #include "cli/command.h"
 #include "cli/gemm_share.h"
 #include "cli/median.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/random_model.h"
 #include "kernels/peak.h"
+#include "model/kv_cache.h"
 #include "spec/prompt.h"
 
 namespace vila::cli {
@@ -20,6 +23,7 @@ namespace {
 
 struct BenchOptions {
   ModelOptions model;
+  std::string random;  // "": a model from files
   int64_t prompt = 256;
   int64_t gen = 64;
   int64_t runs = 3;
@@ -114,57 +118,128 @@ Json gemm_json(ops::Context& ctx, const spec::VisionConfig& vision, const std::s
   return rows;
 }
 
+// What the machine can do at most, the highest of several measurements.
+struct Limits {
+  double f32 = 0;   // operations per second
+  double int8 = 0;  // the same
+  double read = 0;  // bytes per second
+
+  void measure(ops::Context& ctx) {
+    f32 = std::max(f32, kernels::measure_fma_peak(ctx.kernels, ctx.pool));
+    int8 = std::max(int8, kernels::measure_dot_peak(ctx.kernels, ctx.pool));
+    read = std::max(read, kernels::measure_read_bandwidth(ctx.kernels, ctx.pool));
+  }
+
+  Json json() const {
+    return {{"f32_gflops", f32 / 1e9}, {"int8_gops", int8 / 1e9}, {"read_gb_s", read / 1e9}};
+  }
+};
+
+engine::Engine make_engine(const BenchOptions& options) {
+  const int64_t context = options.prompt + options.gen;
+  if (options.random.empty()) return load_engine(options.model, context);
+  const spec::VilaConfig config = random_config(options.random);
+  check_memory({.weights = random_weight_bytes(config),
+                .kv_cache = model::KvCache::bytes(config.llm, context)},
+               options.model);
+  const engine::LoadOptions load = load_options(options.model);
+  engine::Workspace maker(load);
+  ThreadPool& pool = maker.context().pool;
+  return engine::Engine(model::Vila(random_checkpoint(config, pool), config, pool),
+                        byte_tokenizer(), load);
+}
+
+// Shares of the limits that the measured times reach (bench_work.h says what is counted).
+void add_shares(const engine::Engine& engine, const BenchOptions& options, const Limits& limits,
+                Json& report) {
+  const BenchWork work = bench_work(engine, *make_image());
+  const bool packs_decoder = engine.model().is_decoder_packed();
+  const bool packs_tower = engine.model().is_tower_packed();
+  const double context = static_cast<double>(options.prompt) + static_cast<double>(options.gen) / 2;
+  Json& text = report["text"];
+  text["decode_share_of_read_bandwidth"] =
+      text["decode_tok_s"].get<double>() * work.bytes_per_token(context) / limits.read;
+  text["prefill_share_of_peak"] = text["prefill_tok_s"].get<double>() * work.operations_per_token /
+                                  (packs_decoder ? limits.int8 : limits.f32);
+  text["peak"] = packs_decoder ? "int8" : "f32";
+  if (!report.contains("image")) return;
+  Json& image = report["image"];
+  image["vision_share_of_peak"] = work.operations_per_picture /
+                                  (image["vision_ms"].get<double>() / 1e3) /
+                                  (packs_tower ? limits.int8 : limits.f32);
+  image["peak"] = packs_tower ? "int8" : "f32";
+}
+
+Json gemm_rows(engine::Engine& engine, int64_t runs) {
+  const spec::VisionConfig clip_large;  // VILA-7b's tower: the defaults of VisionConfig
+  Json rows = gemm_json(engine.context(), clip_large, "clip-vit-large-336", runs);
+  if (engine.config().has_vision()) {
+    const Json own = gemm_json(engine.context(), *engine.config().vision, "model", runs);
+    rows.insert(rows.end(), own.begin(), own.end());
+  }
+  return rows;
+}
+
 Json make_report(const BenchOptions& options) {
-  engine::Engine engine = load_engine(options.model, options.prompt + options.gen);
+  engine::Engine engine = make_engine(options);
   ops::Context& ctx = engine.context();
   Json report = {{"cpu", detect_cpu().model},
                  {"isa", ctx.kernels.isa},
                  {"threads", ctx.pool.size()},
                  {"runs", options.runs},
+                 {"model", options.random.empty() ? options.model.model : options.random},
                  {"load_ms", engine.load_ms()},
                  {"weight_bytes", engine.weight_bytes()},
                  {"text", speed_json(measure(engine, options, false))}};
-  if (options.has_image && engine.config().has_vision()) {
+  if (options.has_image && engine.config().has_vision())
     report["image"] = speed_json(measure(engine, options, true));
-  }
   report["peak_rss_bytes"] = peak_resident_bytes();  // before the measurements below add theirs
-  const double peak = kernels::measure_fma_peak(ctx.kernels, ctx.pool);
-  const double bandwidth = kernels::measure_read_bandwidth(ctx.kernels, ctx.pool);
-  const double decode_tok_s = report["text"]["decode_tok_s"].get<double>();
-  report["limits"] = {{"f32_gflops", peak / 1e9}, {"read_gb_s", bandwidth / 1e9}};
-  report["decode_share_of_read_bandwidth"] =
-      decode_tok_s * static_cast<double>(engine.weight_bytes()) / bandwidth;
-  const spec::VisionConfig clip_large;  // VILA-7b's tower: the defaults of VisionConfig
-  report["gemm"] = gemm_json(ctx, clip_large, "clip-vit-large-336", options.runs);
-  if (engine.config().has_vision()) {
-    const Json own = gemm_json(ctx, *engine.config().vision, "model", options.runs);
-    report["gemm"].insert(report["gemm"].end(), own.begin(), own.end());
-  }
+  Limits limits;
+  for (int i = 0; i < 2; ++i)
+    limits.measure(ctx);
+  report["limits"] = limits.json();
+  add_shares(engine, options, limits, report);
+  if (options.random.empty()) report["gemm"] = gemm_rows(engine, options.runs);
   return report;
 }
 
 void print_speed(const char* name, const Json& speed) {
   write_out(fmt::format(
-      "{:<6} prompt of {} tokens: {:.0f} tokens/s, answer: {:.0f} tokens/s, first token after "
+      "{:<6} prompt of {} tokens: {:.1f} tokens/s, answer: {:.1f} tokens/s, first token after "
       "{:.1f} ms (picture {:.1f} ms)\n",
       name, speed["prompt_tokens"].get<int64_t>(), speed["prefill_tok_s"].get<double>(),
       speed["decode_tok_s"].get<double>(), speed["time_to_first_token_ms"].get<double>(),
       speed["media_ms"].get<double>() + speed["vision_ms"].get<double>()));
 }
 
+void print_shares(const Json& report) {
+  const Json& limits = report["limits"];
+  write_out(fmt::format(
+      "limits of this machine: {:.0f} f32 Gflop/s, {:.0f} int8 Gop/s, {:.1f} GB/s read\n",
+      limits["f32_gflops"].get<double>(), limits["int8_gops"].get<double>(),
+      limits["read_gb_s"].get<double>()));
+  const Json& text = report["text"];
+  write_out(fmt::format(
+      "decode reads at {:.0f} % of that, prefill computes at {:.0f} % of the {} peak\n",
+      100 * text["decode_share_of_read_bandwidth"].get<double>(),
+      100 * text["prefill_share_of_peak"].get<double>(), text["peak"].get<std::string>()));
+  if (!report.contains("image")) return;
+  const Json& image = report["image"];
+  write_out(fmt::format("the tower computes at {:.0f} % of the {} peak\n",
+                        100 * image["vision_share_of_peak"].get<double>(),
+                        image["peak"].get<std::string>()));
+}
+
 void print_report(const Json& report) {
-  write_out(fmt::format("{}, {} threads, {}; load {:.0f} ms, peak memory {:.1f} MB\n",
-                        report["cpu"].get<std::string>(), report["threads"].get<int>(),
-                        report["isa"].get<std::string>(), report["load_ms"].get<double>(),
-                        report["peak_rss_bytes"].get<double>() / 1e6));
+  write_out(fmt::format(
+      "{}, {} threads, {}; load {:.0f} ms, weights {:.1f} MB, peak memory {:.1f} MB\n",
+      report["cpu"].get<std::string>(), report["threads"].get<int>(),
+      report["isa"].get<std::string>(), report["load_ms"].get<double>(),
+      report["weight_bytes"].get<double>() / 1e6, report["peak_rss_bytes"].get<double>() / 1e6));
   print_speed("text", report["text"]);
   if (report.contains("image")) print_speed("image", report["image"]);
-  write_out(fmt::format("limits of this machine: {:.0f} f32 Gflop/s, {:.1f} GB/s read\n",
-                        report["limits"]["f32_gflops"].get<double>(),
-                        report["limits"]["read_gb_s"].get<double>()));
-  write_out(fmt::format("decoding reads weights at {:.0f} % of that\n",
-                        100 * report["decode_share_of_read_bandwidth"].get<double>()));
-  for (const Json& row : report["gemm"]) {
+  print_shares(report);
+  for (const Json& row : report.value("gemm", Json::array())) {
     write_out(fmt::format("gemm {:<20} [{} x {}] x {}: {:.0f} Gflop/s, {:.0f} % of peak\n",
                           row["tower"].get<std::string>(), row["rows"].get<int64_t>(),
                           row["depth"].get<int64_t>(), row["columns"].get<int64_t>(),
@@ -187,6 +262,11 @@ int bench(const BenchOptions& options) {
 Action add_bench(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
   add_engine_options(app, options->model);
+  app.add_option("--random", options->random,
+                 "Random weights of a published model's shapes instead of a model from files")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(random_model_names()))
+      ->excludes("--model");
   app.add_option("--prompt", options->prompt, "Tokens of the prompt")
       ->type_name("N")
       ->check(CLI::PositiveNumber)

@@ -31,6 +31,8 @@ constexpr Command kCommands[] = {
      "vila verify path/to/case", add_verify},
     {"bench", "Measure speed and memory on this machine", "vila bench -m nano --image --json",
      add_bench},
+    {"doctor", "What this machine can do, whether the kernels are right, what fits", "vila doctor",
+     add_doctor},
     {"perplexity", "How well the model predicts a text",
      "vila perplexity -m nano --text book.txt --context 512", add_perplexity},
     {"convert", "From one form of a model to another: folder, .vila, GGUF",

@@ -38,6 +38,7 @@ Action add_render(CLI::App& app);
 Action add_explain(CLI::App& app);
 Action add_verify(CLI::App& app);
 Action add_bench(CLI::App& app);
+Action add_doctor(CLI::App& app);
 Action add_perplexity(CLI::App& app);
 Action add_convert(CLI::App& app);
 Action add_train(CLI::App& app);

@@ -149,6 +149,35 @@ TEST_F(Inside, BenchMeasuresTextPictureAndProducts) {
   EXPECT_EQ(report["gemm"].size(), 6U);
 }
 
+TEST_F(Inside, BenchGivesEachSpeedAsAShareOfTheMachinesLimits) {
+  const Json report = json_of(vila(
+      {"bench", "-m", model().string(), "--prompt", "16", "--gen", "8", "--runs", "1", "--json"}));
+  const Json& limits = report["limits"];
+  for (const char* name : {"f32_gflops", "int8_gops", "read_gb_s"})
+    EXPECT_GT(limits[name].get<double>(), 0) << name;
+  const Json& text = report["text"];
+  EXPECT_EQ(text["peak"], "f32") << "the tiny model is not quantised";
+  for (const char* name : {"decode_share_of_read_bandwidth", "prefill_share_of_peak"}) {
+    EXPECT_GT(text[name].get<double>(), 0) << name;
+    EXPECT_LT(text[name].get<double>(), 2) << name;
+  }
+  EXPECT_EQ(vila({"bench", "--random", "gpt"}).exit_code, 2);
+  EXPECT_EQ(vila({"bench", "--random", "vila-7b", "--memory-limit", "1000000"}).exit_code, 3);
+}
+
+TEST_F(Inside, DoctorTestsTheKernelsAndMeasuresTheMachine) {
+  const ProcessResult result = vila({"doctor", "--json"});
+  const Json report = json_of(result);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_FALSE(report["kernels"].empty());
+  for (const Json& row : report["kernels"])
+    EXPECT_TRUE(row["passed"].get<bool>()) << row;
+  EXPECT_GT(report["limits"]["int8_gops"].get<double>(), 0);
+  EXPECT_GT(report["memory"]["total"].get<double>(), report["memory"]["available"].get<double>());
+  EXPECT_TRUE(report["gpu"].is_null());
+  EXPECT_NE(vila({"doctor"}).out.find("kernels scalar: right"), std::string::npos);
+}
+
 TEST_F(Inside, VerifyPassesOnARecordedCaseAndRefusesWhatIsNone) {
   const std::filesystem::path recorded =
       VILA_SOURCE_DIR "/../shared/conformance/reference/vila-7b-tiny";
