@@ -5,7 +5,7 @@
 runtime_packages=(
   g++ cmake ninja-build pkg-config git ca-certificates
   nlohmann-json3-dev libfmt-dev libcli11-dev libyaml-cpp-dev libjpeg62-turbo-dev libpng-dev
-  zlib1g-dev libwebp-dev libsentencepiece-dev libpcre2-dev libglib2.0-dev librsvg2-dev libcairo2-dev libarchive-dev libssl-dev)
+  zlib1g-dev libwebp-dev libsentencepiece-dev libpcre2-dev libglib2.0-dev librsvg2-dev libcairo2-dev libarchive-dev libssl-dev libcurl4-openssl-dev)
 
 # Builds the trainer and the tests as well, and checks the code.
 test_packages=(

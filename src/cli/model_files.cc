@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/hub_options.h"
 #include "formats/checkpoint.h"
 #include "formats/model_package.h"
 
@@ -68,9 +69,13 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
       if (is_checkpoint(place)) return place;
       tried += "\n  " + place.string();
     }
+  } else if (const auto pulled = pulled_model(wanted)) {
+    return fs::is_directory(*pulled) ? *pulled : resolve_model(pulled->string(), executable);
   }
   fail(ErrorCode::not_found,
-       "model '{}': expected a checkpoint folder or the name of a shipped model, found neither; "
+       "model '{}': expected a checkpoint folder, ORG/NAME of a pulled model, or the name of a "
+       "shipped "
+       "model, found neither; "
        "tried{}\nname a folder with -m, or set VILA_MODEL",
        wanted, tried);
 }

@@ -11,8 +11,9 @@ namespace vila::cli {
 std::filesystem::path executable_path();
 
 /// Where the model that a user named stands: a checkpoint folder, a file that holds a whole model
-/// (.vila, .gguf), the folder around a weight file, or the folder of a shipped model ("nano").
-/// Empty: $VILA_MODEL, else the shipped one.
+/// (.vila, .gguf), the folder around a weight file, what ORG/NAME[@REVISION] is in the Hub's cache
+/// (never the network), or the folder of a shipped model ("nano"). Empty: $VILA_MODEL, else the
+/// shipped one.
 /// @throws Error{not_found} listing every place that was tried.
 std::filesystem::path resolve_model(const std::string& name);
 

@@ -48,7 +48,8 @@ void check_device(const std::string& device) {
 
 void add_model_option(CLI::App& app, ModelOptions& options) {
   app.add_option("-m,--model", options.model,
-                 "Checkpoint folder, .vila or .gguf file, or name of a shipped model (default: "
+                 "Checkpoint folder, .vila or .gguf file, pulled ORG/NAME[@REV], or shipped model "
+                 "(default: "
                  "$VILA_MODEL, else nano)")
       ->type_name("MODEL");
 }
