@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -6,9 +7,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "engine/verify.h"
+#include "formats/vila_file.h"
 
 namespace vila::cli {
 namespace {
@@ -58,11 +61,38 @@ bool verify_case(const std::string& folder, const VerifyOptions& options, Json& 
   return failure == nullptr;
 }
 
+bool is_vila_file(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored) &&
+         formats::looks_like_vila(MappedFile(path).bytes());
+}
+
+// A .vila file is its own record: each of its checksums must be that of the content it names.
+bool verify_file(const std::string& path, const VerifyOptions& options, Json& report) {
+  std::string fault;
+  try {
+    formats::check_vila(path);
+  } catch (const Error& error) {
+    fault = error.message();
+  }
+  const bool is_passed = fault.empty();
+  if (options.has_json) {
+    report.push_back({{"case", path}, {"passed", is_passed}, {"rows", Json::array()}});
+    if (!is_passed) report.back()["first_failure"] = fault;
+  } else {
+    write_out(is_passed ? path + ": every checksum agrees\n" : "FAILED " + fault + "\n");
+  }
+  return is_passed;
+}
+
 int verify(const VerifyOptions& options) {
   Json report = Json::array();
   bool is_passed = true;
   for (const std::string& folder : options.cases) {
-    is_passed = verify_case(folder, options, report) && is_passed;
+    const bool is_file = is_vila_file(folder);
+    is_passed =
+        (is_file ? verify_file(folder, options, report) : verify_case(folder, options, report)) &&
+        is_passed;
   }
   if (options.has_json) write_json({{"passed", is_passed}, {"cases", report}});
   return is_passed ? 0 : 1;
@@ -73,7 +103,7 @@ int verify(const VerifyOptions& options) {
 Action add_verify(CLI::App& app) {
   auto options = std::make_shared<VerifyOptions>();
   app.add_option("case", options->cases,
-                 "Folder with checkpoint/, inputs/ and expected.safetensors")
+                 "Folder with checkpoint/, inputs/ and expected.safetensors, or a .vila file")
       ->type_name("CASE")
       ->required();
   app.add_option("-t,--threads", options->load.threads, "Threads (default: all cores)")

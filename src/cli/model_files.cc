@@ -74,9 +74,7 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
   }
   fail(ErrorCode::not_found,
        "model '{}': expected a checkpoint folder, ORG/NAME of a pulled model, or the name of a "
-       "shipped "
-       "model, found neither; "
-       "tried{}\nname a folder with -m, or set VILA_MODEL",
+       "shipped model, found neither; tried{}\nname a folder with -m, or set VILA_MODEL",
        wanted, tried);
 }
 

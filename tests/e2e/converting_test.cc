@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "e2e/fixture.h"
 
 namespace vila::test {
@@ -51,6 +52,21 @@ TEST_F(Convert, LeavesNothingThatLooksCompleteWhenItIsKilled) {
       EXPECT_NE(left.find(".tmp"), std::string::npos) << left;
     EXPECT_FALSE(fs::exists(out_ / name));
   }
+}
+
+TEST_F(Convert, WritesAFileWhoseDamageVerifyFinds) {
+  const fs::path path = out_ / "m.vila";
+  ASSERT_EQ(convert(model(), path).exit_code, 0);
+  const ProcessResult sound = vila({"verify", path.string()});
+  EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.error;
+  EXPECT_NE(sound.out.find("every checksum agrees"), std::string::npos) << sound.out;
+
+  std::string content = read_file(path);
+  content[content.size() - 100] ^= 1;
+  write_file(path, content);
+  const ProcessResult damaged = vila({"verify", path.string(), "--json"});
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_FALSE(parse_json(damaged.out, "stdout")["passed"].get<bool>());
 }
 
 TEST_F(Convert, SaysWhatItCannotDo) {
