@@ -8,10 +8,12 @@
 
 #include "base/error.h"
 #include "data/dataset.h"
-#include "train/yaml_reader.h"
+#include "data/yaml_reader.h"
 
 namespace vila::train {
 namespace {
+
+using data::YamlReader;
 
 constexpr double kHuge = 1e9;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/yaml_reader.h"
+#include "data/yaml_reader.h"
 
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 
-namespace vila::train {
+namespace vila::data {
 namespace {
 
 template <typename T>
@@ -135,4 +135,13 @@ void YamlReader::finish() const {
   }
 }
 
-}  // namespace vila::train
+YAML::Node parse_yaml(const std::string& text, const std::string& where) {
+  try {
+    return YAML::Load(text);
+  } catch (const YAML::Exception& error) {
+    fail(ErrorCode::invalid_config, "{}:{}: expected YAML, found: {}", where, error.mark.line + 1,
+         error.msg);
+  }
+}
+
+}  // namespace vila::data

@@ -8,10 +8,10 @@
 
 #include <yaml-cpp/yaml.h>
 
-namespace vila::train {
+namespace vila::data {
 
-/// Reads the keys of one YAML mapping strictly: each may be taken once, and finish() refuses what
-/// nobody asked for. One thread.
+/// Reads the keys of one YAML mapping of a recipe strictly: each may be taken once, and finish()
+/// refuses what nobody asked for. One thread.
 class YamlReader {
  public:
   /// @param where  file and path of keys, for messages, e.g. "sft.yaml: train".
@@ -44,4 +44,7 @@ class YamlReader {
   std::set<std::string> known_;
 };
 
-}  // namespace vila::train
+/// One YAML document as a tree. @throws Error{invalid_config} with `where`, line and reason.
+YAML::Node parse_yaml(const std::string& text, const std::string& where);
+
+}  // namespace vila::data
