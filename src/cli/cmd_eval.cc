@@ -9,12 +9,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/eval_model.h"
 #include "cli/interrupt.h"
+#include "cli/judge_options.h"
 #include "cli/model_files.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "eval/compare.h"
 #include "eval/harness.h"
+#include "eval/recipe.h"
 #include "eval/report.h"
 #include "text/chat_template.h"
 
@@ -24,15 +27,26 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvalCommand {
-  std::vector<std::string> words;  // tasks, or "compare A B"
+  std::vector<std::string> words;  // tasks, "compare A B", or "recipe NAME"
   ModelOptions model;
+  std::string against;  // another model to ask the same
   std::string data;
   std::string out;
   std::string chat_template;
+  JudgeOptions judge;
   int64_t limit = 0;
+  int64_t batch = 16;
   bool is_resumed = false;
   bool has_json = false;
 };
+
+void print_comparison(const EvalCommand& command, const eval::Comparison& found) {
+  if (command.has_json) {
+    write_json(eval::comparison_json(found));
+  } else {
+    write_out(eval::comparison_text(found));
+  }
+}
 
 int compare(const EvalCommand& command) {
   if (command.words.size() != 3) {
@@ -41,31 +55,8 @@ int compare(const EvalCommand& command) {
          "b/pope",
          command.words.size() - 1);
   }
-  const eval::Comparison found = eval::compare_results(command.words[1], command.words[2]);
-  if (command.has_json) {
-    write_json(eval::comparison_json(found));
-  } else {
-    write_out(eval::comparison_text(found));
-  }
+  print_comparison(command, eval::compare_results(command.words[1], command.words[2]));
   return 0;
-}
-
-// Greedy, as VILA's runners ask: "<image>", a newline, the question.
-eval::Asker asker_of(engine::Engine& engine, const text::ChatTemplate& chat_template) {
-  return [&](const std::shared_ptr<const media::Image>& picture, const std::string& prompt,
-             int64_t max_tokens) {
-    engine::Request request;
-    request.options.temperature = 0;
-    request.options.max_tokens = max_tokens;
-    if (picture) request.images.push_back(picture);
-    const std::vector<text::Message> messages = {{"user", (picture ? "<image>\n" : "") + prompt}};
-    text::RenderedPrompt rendered = text::render_chat(chat_template, messages, std::nullopt, true);
-    request.prompt = std::move(rendered.text);
-    for (std::string& stop : rendered.stop) {
-      if (!stop.empty()) request.options.stop.push_back(std::move(stop));
-    }
-    return engine.generate(request).text;
-  };
 }
 
 // The task's own subfolder where there is one.
@@ -89,9 +80,7 @@ void show_progress(const eval::Task& task, const eval::Progress& progress) {
   }
 }
 
-void write_cards(const EvalCommand& command, const std::string& model,
-                 const std::vector<Json>& results) {
-  const fs::path out = command.out;
+void write_cards(const fs::path& out, const std::string& model, const std::vector<Json>& results) {
   write_file(out / "card.md", eval::markdown_card(model, results));
   write_file(out / "card.json", eval::json_card(model, results).dump(2) + "\n");
 }
@@ -109,50 +98,98 @@ void print_result(const EvalCommand& command, const Json& result) {
                         result.value("protocol_id", "")));
 }
 
-int run_tasks(const EvalCommand& command) {
+std::vector<eval::Task> chosen_tasks(const EvalCommand& command) {
   if (command.data.empty() || command.out.empty() || command.words.empty()) {
     fail(ErrorCode::invalid_argument, "eval: expected TASK, --data and --out");
   }
-  std::vector<const eval::Task*> chosen;
+  std::vector<eval::Task> tasks;
   for (const std::string& word : command.words)
-    chosen.push_back(&eval::find_task(word));
+    tasks.push_back(eval::find_task(word));
+  return tasks;
+}
+
+// Asks one model all benchmarks; results go to folders of `out` named after them.
+void run_model(const EvalCommand& command, const ModelOptions& options,
+               std::span<const eval::Task> tasks, const fs::path& out,
+               const InterruptGuard& interrupt) {
   constexpr int64_t kContext = 4096;
-  engine::Engine engine = load_engine(command.model, kContext);
+  engine::Engine engine = load_engine(options, kContext);
   const text::ChatTemplate& chat_template = command.chat_template.empty()
                                                 ? engine.chat_template()
                                                 : text::find_chat_template(command.chat_template);
-  const std::string model = resolve_model(command.model.model).filename().string();
-  const InterruptGuard interrupt;
+  const std::string name = resolve_model(options.model).filename().string();
+  const eval::Model model = eval_model(engine, chat_template);
+  eval::PictureStore pictures;
   std::vector<Json> results;
-  for (const eval::Task* task : chosen) {
-    const eval::DataFolder data(data_folder(command, *task));
-    const eval::EvalOptions options{
-        .out = fs::path(command.out) / task->name,
+  for (const eval::Task& task : tasks) {
+    const eval::DataFolder data(data_folder(command, task));
+    eval::EvalOptions run{
+        .out = out / task.name,
         .limit = command.limit,
+        .batch = command.batch,
         .is_resumed = command.is_resumed,
-        .model = model,
+        .model = name,
         .decoding = fmt::format("greedy, {}", chat_template.name),
-        .on_progress = [task](const eval::Progress& p) { show_progress(*task, p); },
+        .on_progress = [&](const eval::Progress& progress) { show_progress(task, progress); },
         .is_cancelled = [&] { return interrupt.is_raised(); }};
-    results.push_back(eval::run_task(*task, data, asker_of(engine, chat_template), options));
+    if (is_judged(task, command.judge)) {
+      run.decoding += ", judged by " + command.judge.model;
+      run.judge = [&](const eval::Answers& answers) {
+        return judged_answers(task, data, answers, command.judge, run.out / "reviews.json",
+                              run.is_cancelled);
+      };
+    }
+    results.push_back(eval::run_task(task, data, model, pictures, run));
     print_result(command, results.back());
-    write_cards(command, model, results);
+    write_cards(out, name, results);
+  }
+}
+
+// Two models on the same questions: folders a and b, and what they differ in.
+int run_pair(const EvalCommand& command, std::span<const eval::Task> tasks,
+             const InterruptGuard& interrupt) {
+  const fs::path out = command.out;
+  ModelOptions other = command.model;
+  other.model = command.against;
+  run_model(command, command.model, tasks, out / "a", interrupt);
+  run_model(command, other, tasks, out / "b", interrupt);
+  for (const eval::Task& task : tasks) {
+    if (!fs::exists(out / "a" / task.name / "items.jsonl")) continue;
+    const eval::Comparison found =
+        eval::compare_results(out / "a" / task.name, out / "b" / task.name);
+    write_file(out / (task.name + ".compare.json"), eval::comparison_json(found).dump(2) + "\n");
+    print_comparison(command, found);
   }
   return 0;
 }
 
+int run_tasks(const EvalCommand& command) {
+  const std::vector<eval::Task> tasks = chosen_tasks(command);
+  const InterruptGuard interrupt;
+  if (!command.against.empty()) return run_pair(command, tasks, interrupt);
+  run_model(command, command.model, tasks, command.out, interrupt);
+  return 0;
+}
+
 int evaluate(const EvalCommand& command) {
-  const bool is_comparison = !command.words.empty() && command.words.front() == "compare";
-  return is_comparison ? compare(command) : run_tasks(command);
+  const std::string first = command.words.empty() ? "" : command.words.front();
+  if (first == "compare") return compare(command);
+  if (first == "recipe" && command.words.size() == 2) {
+    write_out(eval::shipped_recipe_text(command.words[1]));
+    return 0;
+  }
+  return run_tasks(command);
 }
 
 }  // namespace
 
 Action add_eval(CLI::App& app) {
   auto command = std::make_shared<EvalCommand>();
-  app.add_option("tasks", command->words,
-                 "Benchmarks, e.g. pope mme (a wrong name lists all); or: compare A B, two folders "
-                 "of results of one benchmark")
+  app.add_option(
+         "tasks", command->words,
+         "Benchmarks, e.g. pope mme (a wrong name lists all), or files of recipes (.yaml); or: "
+         "compare A B, two folders of results of one benchmark; or: recipe NAME, prints a "
+         "shipped recipe")
       ->type_name("TASK...")
       ->required();
   add_engine_options(app, command->model);
@@ -163,6 +200,14 @@ Action add_eval(CLI::App& app) {
       ->type_name("DIR");
   app.add_option("--chat-template", command->chat_template, "Another template than the model's")
       ->type_name("NAME");
+  app.add_option("--against", command->against,
+                 "Ask a second model the same and compare the two, e.g. the quantised one")
+      ->type_name("MODEL");
+  app.add_option("--batch", command->batch, "Questions answered together; the answers are the same")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_judge_options(app, command->judge);
   app.add_option("--limit", command->limit, "Only the first N questions")
       ->type_name("N")
       ->check(CLI::PositiveNumber);

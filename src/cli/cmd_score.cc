@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/judge_options.h"
 #include "cli/output.h"
 #include "eval/task.h"
 
@@ -19,6 +21,8 @@ struct ScoreCommand {
   std::string answers;
   std::string items;
   std::string upload;
+  std::string reviews;
+  JudgeOptions judge;
   eval::ScoreOptions options;
   bool has_json = false;
 };
@@ -40,10 +44,17 @@ void write_upload(const ScoreCommand& command, const eval::Task& task, const eva
 }
 
 int score(const ScoreCommand& command) {
-  const eval::Task& task = eval::find_task(command.task);
+  const eval::Task task = eval::find_task(command.task);
   const eval::DataFolder data(command.data);
-  const eval::Answers answers = eval::read_answers(command.answers);
+  eval::Answers answers = eval::read_answers(command.answers);
   if (!command.upload.empty()) write_upload(command, task, data, answers);
+  if (is_judged(task, command.judge)) {
+    const InterruptGuard interrupt;
+    answers =
+        judged_answers(task, data, answers, command.judge,
+                       command.reviews.empty() ? command.answers + ".reviews" : command.reviews,
+                       [&] { return interrupt.is_raised(); });
+  }
   const eval::Score score = eval::score_answers(task, data, answers, command.options);
   if (!command.items.empty()) write_items(score, command.items);
   if (command.has_json) {
@@ -75,6 +86,12 @@ Action add_score(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--partial", command->options.is_partial,
                "Score only the questions that have an answer");
+  add_judge_options(app, command->judge);
+  app.add_option(
+         "--reviews", command->reviews,
+         "Where the judge's reviews go, each as soon as it is there; a file that has some is "
+         "gone on with. Default: beside the answers")
+      ->type_name("FILE");
   app.add_option("--items", command->items, "Write each question's score as JSON lines")
       ->type_name("FILE");
   app.add_option("--upload", command->upload, "Write the file that the official server takes")

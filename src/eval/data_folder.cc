@@ -96,6 +96,20 @@ fs::path DataFolder::picture(const std::string& name, const std::string& row) co
        root_.string());
 }
 
+std::vector<std::string> DataFolder::pictures_in(const std::string& name) const {
+  const fs::path relative(name);
+  std::vector<std::string> names;
+  if (name.empty() || relative.is_absolute() || name.find("..") != std::string::npos) return names;
+  for (const fs::path& folder : folders_) {
+    if (!fs::is_directory(folder / relative)) continue;
+    for (const auto& entry : fs::directory_iterator(folder / relative)) {
+      if (is_picture(entry.path())) names.push_back(entry.path().filename().string());
+    }
+    if (!names.empty()) break;
+  }
+  return names;
+}
+
 void read_jsonl(const fs::path& path,
                 const std::function<void(JsonCursor& line, int64_t number)>& read) {
   const MappedFile file(path);

@@ -37,6 +37,10 @@ class DataFolder {
   /// folders. @throws Error{not_found} naming `row`.
   std::filesystem::path picture(const std::string& name, const std::string& row) const;
 
+  /// Names of the pictures in the folder `name`, below the root or one of its folders, in no
+  /// particular order; empty where there is no such folder.
+  std::vector<std::string> pictures_in(const std::string& name) const;
+
  private:
   std::filesystem::path root_;
   std::vector<std::filesystem::path> files_;    // by depth, then by name

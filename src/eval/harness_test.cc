@@ -43,19 +43,31 @@ class Harness : public testing::Test {
     return options;
   }
 
-  Json run(const std::string& task, const EvalOptions& options, const std::string& model = "") {
+  // Answers in reverse, as a batch may end in any order; "" answers by the words of the question.
+  Model model(const std::string& answer = "") {
+    return {.generate =
+                [this, answer](std::span<const Prompt> prompts, const OnReply& on_reply) {
+                  for (size_t i = prompts.size(); i-- > 0;) {
+                    for (const auto& picture : prompts[i].pictures)
+                      EXPECT_EQ(picture->width, 5);
+                    const bool has_image = prompts[i].text.find("<image>") != std::string::npos;
+                    EXPECT_EQ(has_image, !prompts[i].pictures.empty()) << prompts[i].text;
+                    ++asked_;
+                    on_reply(i, {.text = answer.empty() ? fake_answer(prompts[i].text) : answer,
+                                 .error = ""});
+                  }
+                },
+            .log_likelihoods = {},
+            .losses = {}};
+  }
+
+  Json run(const std::string& task, const EvalOptions& options, const std::string& answer = "") {
     const DataFolder folder = data(task);
-    return run_task(
-        find_task(task), folder,
-        [&](const auto& picture, const std::string& prompt, int64_t) {
-          EXPECT_TRUE(!picture || picture->width == 5);
-          ++asked_;
-          return model.empty() ? fake_answer(prompt) : model;
-        },
-        options);
+    return run_task(find_task(task), folder, model(answer), pictures_, options);
   }
 
   test::TemporaryFolder folder_;
+  PictureStore pictures_;
   int asked_ = 0;
 };
 
@@ -128,15 +140,51 @@ TEST_F(Harness, NamesTheRowOfAMissingPictureBeforeItAsks) {
   const DataFolder folder = data("pope");
   fs::remove(folder_ / "pope/val2014/COCO_val2014_1.jpg");
   test::expect_error(ErrorCode::not_found, "llava_pope_test.jsonl:1", [&] {
-    run_task(
-        find_task("pope"), folder,
-        [&](const auto&, const auto&, int64_t) {
-          ++asked_;
-          return "";
-        },
-        options("out"));
+    run_task(find_task("pope"), folder, model(), pictures_, options("out"));
   });
   EXPECT_EQ(asked_, 0);
+}
+
+TEST_F(Harness, WritesAnswersInTheOrderOfTheQuestionsWhateverTheBatch) {
+  EvalOptions one_by_one = options("one");
+  one_by_one.batch = 1;
+  EvalOptions together = options("five");
+  together.batch = 5;
+  EXPECT_EQ(run("pope", one_by_one), run("pope", together));
+  EXPECT_EQ(read_file(folder_ / "one/answers.jsonl"), read_file(folder_ / "five/answers.jsonl"));
+  int64_t last = -1;
+  for (const Answer& answer : read_answers(folder_ / "five/answers.jsonl").rows) {
+    EXPECT_LT(last, std::stoll(answer.id));
+    last = std::stoll(answer.id);
+  }
+}
+
+TEST_F(Harness, NamesTheRowOfAPromptThatTheModelRefuses) {
+  const DataFolder folder = data("pope");
+  Model refusing = model();
+  refusing.generate = [](std::span<const Prompt> prompts, const OnReply& on_reply) {
+    on_reply(prompts.size() - 1, {.text = "", .error = "too long"});
+  };
+  test::expect_error(ErrorCode::failed, "llava_pope_test.jsonl:12", [&] {
+    run_task(find_task("pope"), folder, refusing, pictures_, options("out"));
+  });
+}
+
+TEST_F(Harness, DecodesAPictureOnceForAllBenchmarks) {
+  run("pope", options("pope"));
+  run("gqa", options("gqa"));  // other names, the same content
+  EXPECT_EQ(pictures_.decoded(), 1);
+}
+
+TEST(PictureStore, ForgetsTheOneNotUsedForLongest) {
+  const std::string red = media::encode_png(media::Image(10, 10, {200, 0, 0}));
+  const std::string blue = media::encode_png(media::Image(10, 10, {0, 0, 200}));
+  PictureStore store(500);  // bytes: one picture of 300 and a part of another
+  const auto first = store.decode(red, "red");
+  EXPECT_EQ(store.decode(red, "red"), first);
+  store.decode(blue, "blue");
+  EXPECT_NE(store.decode(red, "red"), first);
+  EXPECT_EQ(store.decoded(), 3);
 }
 
 TEST_F(Harness, ScoresAPartWhenLimited) {

@@ -260,6 +260,13 @@ void JsonCursor::skip() {
   }
 }
 
+std::string_view JsonCursor::take_value() {
+  peek();
+  const size_t begin = at_;
+  skip();
+  return text_.substr(begin, at_ - begin);
+}
+
 void JsonCursor::finish() {
   skip_space();
   if (at_ < text_.size()) fail_here("the end");

@@ -47,11 +47,10 @@ class JsonCursor {
   bool boolean();
   /// Any value, checked as strictly.
   void skip();
+  /// The text of any value, checked as strictly: to be parsed by itself.
+  std::string_view take_value();
   /// Nothing but white space may follow.
   void finish();
-
-  /// Where the cursor stands, in bytes.
-  size_t offset() const { return at_; }
 
   /// Throws Error{invalid_data} "source:line:column: expected …".
   [[noreturn]] void fail_here(std::string_view expected) const;

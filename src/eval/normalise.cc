@@ -129,6 +129,24 @@ std::string split_possessives(std::string_view text) {
   return std::string(python_strip(replace_all(lower, "'s", " 's")));
 }
 
+bool are_equal(const std::vector<std::string>& texts) {
+  return std::all_of(texts.begin(), texts.end(),
+                     [&](const std::string& text) { return text == texts.front(); });
+}
+
+// Each human answer in the form of `which`; equal neighbours, which are many, are done once.
+void normalise_all(std::vector<std::string>& answers, Normaliser which) {
+  std::string last_raw;
+  std::string last;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (i == 0 || answers[i] != last_raw) {
+      last_raw = answers[i];
+      last = normalise(last_raw, which);
+    }
+    answers[i] = last;
+  }
+}
+
 }  // namespace
 
 std::string clean_answer(std::string_view answer) {
@@ -144,6 +162,23 @@ std::string normalise(std::string_view answer, Normaliser which) {
   if (steps.cleans) text = clean_answer(text);
   text = process_punctuation(text);
   return steps.has_words ? process_words(text, steps.table) : text;
+}
+
+void normalise_pair(std::vector<std::string>& humans, std::string& prediction, VqaVersion version) {
+  const bool is_2016 = version == VqaVersion::of_2016;  // which did not even strip the humans
+  if (!is_2016) {
+    for (std::string& human : humans)
+      human = clean_answer(human);
+  }
+  prediction = clean_answer(prediction);
+  const bool is_unanimous = are_equal(humans);
+  if (is_2016) {
+    prediction = normalise(prediction, Normaliser::vqa);
+    if (!is_unanimous) normalise_all(humans, Normaliser::vqa_punct);
+  } else if (!is_unanimous) {
+    prediction = normalise(prediction, Normaliser::vqa);
+    normalise_all(humans, Normaliser::vqa);
+  }
 }
 
 }  // namespace vila::eval

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vila::eval {
 
@@ -17,6 +18,15 @@ enum class Normaliser {
 
 /// Newline and tab to a space, then strip(): what the scorers do before anything else.
 std::string clean_answer(std::string_view answer);
+
+/// Which version of the official VQA scorer.
+enum class VqaVersion {
+  of_2021,  // leaves both sides alone when the ten humans agree
+  of_2016   // normalises humans by half, and the prediction always
+};
+
+/// The human answers to one question and a prediction, in place, as that scorer compares them.
+void normalise_pair(std::vector<std::string>& humans, std::string& prediction, VqaVersion version);
 
 /// The answer in that form. Sources: vqaEval.py of GT-Vision-Lab/VQA (a013f00 and 458a8b2),
 /// m4c_evaluators.py of LLaVA, vqaEval.py of VizWiz; faults of theirs are kept on purpose.

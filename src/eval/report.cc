@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/report.h"
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -8,7 +9,7 @@
 
 #include "base/error.h"
 #include "data/html.h"
-#include "eval/harness.h"
+#include "eval/question_pictures.h"
 
 namespace vila::eval {
 namespace {
@@ -68,8 +69,12 @@ class Lookup {
 };
 
 std::string picture_html(const Question& question, const DataFolder& data) {
-  const std::string uri = data::image_data_uri(QuestionPictures(data).bytes(question));
-  return uri.empty() ? "" : fmt::format("<img src=\"{}\" alt=\"\">", uri);
+  std::string html;
+  for (const PictureSource& source : picture_sources(question)) {
+    const std::string uri = data::image_data_uri(picture_bytes(source, data, question.row));
+    if (!uri.empty()) html += fmt::format("<img src=\"{}\" alt=\"\">", uri);
+  }
+  return html;
 }
 
 std::string item_html(const ItemScore& item, const Lookup& lookup, const DataFolder& data) {
@@ -108,12 +113,42 @@ const Json* find_result(std::span<const Json> results, std::string_view task) {
   return nullptr;
 }
 
+// A column of the card; without a result it is empty.
+struct Column {
+  std::string title;
+  const Json* result = nullptr;
+  double scale = 1;
+  int decimals = 1;
+
+  double value() const { return (*result)["score"].get<double>() * scale; }
+};
+
+// The paper's twelve, whether they were run or not, then what else was.
+std::vector<Column> card_columns(std::span<const Json> results) {
+  std::vector<Column> columns;
+  const auto paper = paper_tasks();
+  for (const Task& task : paper) {
+    columns.push_back({.title = task.title,
+                       .result = find_result(results, task.name),
+                       .scale = task.card_scale,
+                       .decimals = task.card_decimals});
+  }
+  for (const Json& result : results) {
+    const std::string name = result.value("task", "");
+    const bool is_paper = std::any_of(paper.begin(), paper.end(),
+                                      [&](const Task& task) { return task.name == name; });
+    if (is_paper || result["score"].is_null()) continue;
+    columns.push_back({.title = result.value("title", name), .result = &result});
+  }
+  return columns;
+}
+
 // Mean of all but MME, where all are there.
 std::optional<double> average_without_mme(std::span<const Json> results) {
   double sum = 0;
   int count = 0;
   for (const Task& task : paper_tasks()) {
-    if (std::string_view(task.name) == "mme") continue;
+    if (task.name == "mme") continue;
     const Json* result = find_result(results, task.name);
     if (result == nullptr) return std::nullopt;
     sum += (*result)["score"].get<double>() * task.card_scale;
@@ -146,44 +181,37 @@ std::string markdown_card(const std::string& model, std::span<const Json> result
   std::string titles = "| model |";
   std::string rule = "|---|";
   std::string values = "| " + model + " |";
-  const auto paper = paper_tasks();
-  for (const Task& task : tasks()) {
-    const Json* result = find_result(results, task.name);
-    if (&task > &paper.back() && result == nullptr) continue;
-    titles += fmt::format(" {} |", task.title);
+  for (const Column& column : card_columns(results)) {
+    titles += fmt::format(" {} |", column.title);
     rule += "---|";
-    values += result == nullptr
-                  ? " |"
-                  : fmt::format(" {:.{}f} |", (*result)["score"].get<double>() * task.card_scale,
-                                task.card_decimals);
+    values += column.result == nullptr ? " |"
+                                       : fmt::format(" {:.{}f} |", column.value(), column.decimals);
   }
   const auto average = average_without_mme(results);
   titles += " avg w/o MME |\n";
   values += average ? fmt::format(" {:.1f} |\n", *average) : " |\n";
   std::string card = titles + rule + "---|\n" + values + "\n";
-  for (const Task& task : tasks()) {
-    const Json* result = find_result(results, task.name);
-    if (result == nullptr) continue;
-    card += fmt::format("- {}: {} questions, protocol `{}` ({})\n", task.title,
-                        (*result)["questions"].dump(), (*result).value("protocol_id", ""),
-                        task.protocol);
+  for (const Column& column : card_columns(results)) {
+    if (column.result == nullptr) continue;
+    card +=
+        fmt::format("- {}: {} questions, protocol `{}` ({})\n", column.title,
+                    (*column.result)["questions"].dump(), column.result->value("protocol_id", ""),
+                    column.result->value("protocol", ""));
   }
   return card;
 }
 
 Json json_card(const std::string& model, std::span<const Json> results) {
   Json card = {{"model", model}, {"results", Json::object()}};
-  for (const Task& task : tasks()) {
-    const Json* result = find_result(results, task.name);
-    if (result == nullptr) continue;
-    const std::string reported = result->value("reported", "");
-    Json& entry = card["results"][task.title];
-    entry = {{"value", (*result)["score"].get<double>() * task.card_scale},
-             {"protocol_id", result->value("protocol_id", "")}};
-    const Json& intervals = (*result)["intervals"];
+  for (const Column& column : card_columns(results)) {
+    if (column.result == nullptr) continue;
+    const std::string reported = column.result->value("reported", "");
+    Json& entry = card["results"][column.title];
+    entry = {{"value", column.value()}, {"protocol_id", column.result->value("protocol_id", "")}};
+    const Json& intervals = (*column.result)["intervals"];
     if (intervals.contains(reported)) {
-      entry["interval"] = {intervals[reported][0].get<double>() * task.card_scale,
-                           intervals[reported][1].get<double>() * task.card_scale};
+      entry["interval"] = {intervals[reported][0].get<double>() * column.scale,
+                           intervals[reported][1].get<double>() * column.scale};
     }
   }
   if (const auto average = average_without_mme(results)) card["average w/o MME"] = *average;

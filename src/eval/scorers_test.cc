@@ -104,6 +104,29 @@ TEST_F(Scorers, SeedReadsTheKeyOfItsRepositoryWithRepeatedRowsAndCommas) {
   EXPECT_EQ(found.metrics.front().count, 2);
 }
 
+TEST_F(Scorers, SeedUploadFollowsTheReleaseAndQuotesEachIdentifier) {
+  folder_.write("SEED-Bench.json",
+                "{\"questions\": [{\"question_id\": \"v2\", \"answer\": \"B\"}, "
+                "{\"question_id\": \"1\", \"answer\": \"A\"}], \"question_type\": {}}");
+  folder_.write("llava-seed-bench.jsonl",
+                "{\"question_id\": 1, \"image\": \"a\", \"text\": \"q\"}\n"
+                "{\"question_id\": \"v2\", \"image\": \"a\", \"text\": \"q\"}\n");
+  const Answers answers = read_answers(folder_.write(
+      "a.jsonl",
+      "{\"question_id\": 1, \"text\": \"A\"}\n{\"question_id\": \"v2\", \"text\": \"\u00E9\"}\n"));
+  EXPECT_EQ(find_task("seed-bench").upload(DataFolder(folder_.path()), answers).content,
+            "{\"question_id\": \"v2\", \"prediction\": \"\\u00e9\"}\n"
+            "{\"question_id\": \"1\", \"prediction\": \"A\"}\n");
+}
+
+TEST_F(Scorers, MmVetUploadIsTextByIdentifierIndentedByTwo) {
+  const Answers answers = read_answers(folder_.write(
+      "a.jsonl",
+      "{\"question_id\": 0, \"text\": \"a \\\"b\\\"\"}\n{\"question_id\": 1, \"text\": \"\"}\n"));
+  EXPECT_EQ(find_task("mm-vet").upload(DataFolder(folder_.path()), answers).content,
+            "{\n  \"v1_0\": \"a \\\"b\\\"\",\n  \"v1_1\": \"\"\n}");
+}
+
 TEST_F(Scorers, MmVetAveragesRunsAndRoundsAsNumpy) {
   folder_.write("mm-vet.json",
                 "{\"v1_0\": {\"imagename\": \"a.png\", \"question\": \"q\", \"answer\": \"1\", "
@@ -131,6 +154,15 @@ TEST_F(Scorers, LlavaBenchCountsAReviewThatDoesNotParseAsMinusOne) {
   EXPECT_EQ(found.metrics.front().shown, "71.4");
 }
 
+TEST_F(Scorers, LlavaBenchTakesReviewsWithoutCategoryAndLinesAsTheyStand) {
+  const Score found = score("llava-bench",
+                            "{\"question_id\": 0, \"content\": \"8 6\\r\\nbecause\"}\n"
+                            "{\"question_id\": 1, \"content\": \"8 6 \\nbecause\"}\n");
+  EXPECT_EQ(found.metric("all: reference").shown, "35.0");
+  EXPECT_EQ(found.items[1].outcome, Outcome::unparsed);  // the trailing blank makes three parts
+  EXPECT_EQ(found.metrics.size(), 3U);
+}
+
 TEST_F(Scorers, TextvqaJoinsByPictureAndLoweredQuestion) {
   const std::string humans =
       "[\"red\", \"red\", \"red\", \"Red.\", \"b\", \"b\", \"b\", \"b\", \"b\", \"b\"]";
@@ -145,8 +177,8 @@ TEST_F(Scorers, TextvqaJoinsByPictureAndLoweredQuestion) {
       "textvqa",
       "{\"question_id\": \"ab\", \"prompt\": \"What colour?\\nReference OCR token: x\\nAnswer the "
       "question using a single word or phrase.\", \"text\": \"The Red\"}\n"
-      "{\"question_id\": \"ab\", \"prompt\": \"Who?\\nReference OCR token: \\nAnswer the question "
-      "using a single word or phrase.\", \"text\": \"nobody\"}\n");
+      "{\"question_id\": \"ab\", \"prompt\": \"OCR tokens: a, b. Question: Who? Short answer:\", "
+      "\"text\": \"nobody\"}\n");
   EXPECT_EQ(found.metrics.front().shown, "50.00");
 }
 

@@ -18,9 +18,10 @@ constexpr std::array<std::string_view, 18> kMissing = {
     "<NA>", "N/A",  "NA",       "NULL", "NaN",     "None",     "n/a",  "nan",  "null"};
 
 // Reads cells one by one. A view of the text.
-class TsvReader {
+class CellReader {
  public:
-  TsvReader(std::string_view text, std::string source) : text_(text), source_(std::move(source)) {
+  CellReader(std::string_view text, std::string source, char separator)
+      : text_(text), source_(std::move(source)), separator_(separator), ends_{separator, '\n'} {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
   }
 
@@ -32,7 +33,7 @@ class TsvReader {
     std::vector<std::string> cells;
     do {
       cells.push_back(next_cell());
-    } while (take('\t'));
+    } while (take(separator_));
     take('\r');
     if (take('\n')) ++line_;
     return cells;
@@ -47,7 +48,7 @@ class TsvReader {
 
   std::string next_cell() {
     if (take('"')) return quoted_cell();
-    const size_t end = std::min(text_.find_first_of("\t\n", at_), text_.size());
+    const size_t end = std::min(text_.find_first_of(ends_, at_), text_.size());
     std::string cell(text_.substr(at_, end - at_));
     at_ = end;
     if (cell.ends_with('\r')) cell.pop_back();
@@ -74,31 +75,20 @@ class TsvReader {
 
   std::string_view text_;
   std::string source_;
+  char separator_;
+  std::string ends_;  // of a cell without quotes
   size_t at_ = 0;
   int64_t line_ = 1;
 };
 
-}  // namespace
-
-std::optional<size_t> Table::find_column(std::string_view name) const {
-  const auto found = std::find(columns.begin(), columns.end(), name);
-  if (found == columns.end()) return std::nullopt;
-  return static_cast<size_t>(found - columns.begin());
-}
-
-size_t Table::column(std::string_view name) const {
-  if (const auto found = find_column(name)) return *found;
-  fail(ErrorCode::invalid_data, "{}: expected a column \"{}\", found {}", source, name,
-       fmt::join(columns, ", "));
-}
-
-Table read_tsv(const std::filesystem::path& path) {
+Table read_separated(const std::filesystem::path& path, char separator,
+                     const std::vector<std::string>& columns) {
   const std::string text = read_file(path);
-  Table table{.source = path.string(), .columns = {}, .rows = {}};
-  TsvReader reader(text, table.source);
+  Table table{.source = path.string(), .columns = columns, .rows = {}};
+  CellReader reader(text, table.source, separator);
   if (reader.is_done())
     fail(ErrorCode::invalid_data, "{}: expected a table, found nothing", table.source);
-  table.columns = reader.next_row();
+  if (columns.empty()) table.columns = reader.next_row();
   while (!reader.is_done()) {
     const int64_t line = reader.line();
     std::vector<std::string> row = reader.next_row();
@@ -115,6 +105,28 @@ Table read_tsv(const std::filesystem::path& path) {
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+}  // namespace
+
+std::optional<size_t> Table::find_column(std::string_view name) const {
+  const auto found = std::find(columns.begin(), columns.end(), name);
+  if (found == columns.end()) return std::nullopt;
+  return static_cast<size_t>(found - columns.begin());
+}
+
+size_t Table::column(std::string_view name) const {
+  if (const auto found = find_column(name)) return *found;
+  fail(ErrorCode::invalid_data, "{}: expected a column \"{}\", found {}", source, name,
+       fmt::join(columns, ", "));
+}
+
+Table read_tsv(const std::filesystem::path& path) {
+  return read_separated(path, '\t', {});
+}
+
+Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& columns) {
+  return read_separated(path, ',', columns);
 }
 
 bool is_missing(std::string_view cell) {

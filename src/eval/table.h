@@ -26,6 +26,10 @@ struct Table {
 /// line.
 Table read_tsv(const std::filesystem::path& path);
 
+/// The same with commas in place of tabs. @param columns  names, where the file has no header;
+/// empty: its first row has them.
+Table read_csv(const std::filesystem::path& path, const std::vector<std::string>& columns = {});
+
 /// The first sheet of an Office Open XML workbook. @throws Error{not_found | invalid_data}
 Table read_xlsx(const std::filesystem::path& path);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,17 +14,29 @@
 
 namespace vila::eval {
 
+/// Where a picture comes from: a file below the data folder, or an encoded picture as base64 where
+/// a table carries it. A value.
+struct PictureSource {
+  std::string file;
+  std::string base64;
+};
+
 /// One question as the model gets it. A value.
 struct Question {
-  std::string id;             // as the answer file will carry it
-  bool id_is_number = false;  // whether it is written without quotes
-  std::string image;          // file below the data folder; "" for none
-  std::string image_bytes;    // the encoded picture itself, where a table carries it
-  std::string prompt;         // without "<image>" and template
+  std::string id;                       // as the answer file will carry it
+  bool id_is_number = false;            // whether it is written without quotes
+  std::string image;                    // file below the data folder; "" for none
+  std::string image_bytes;              // the encoded picture itself, where a table carries it
+  std::vector<PictureSource> pictures;  // in place of `image`: several, each "<image>" of `prompt`
+  std::string prompt;                   // without template; "<image>" only where `pictures` are
+  bool is_raw = false;                  // `prompt` is all the model gets: no template around it
+  int64_t max_tokens = 0;               // 0: the task's
+  std::vector<std::string> stop;
   std::string stored_prompt;  // what the answer file keeps where that differs from `prompt`
   std::string category;
-  std::vector<std::string> options;  // MMBench: the choices, in the order A, B, …
-  std::string row;                   // "file:line", for messages
+  std::vector<std::string> options;        // MMBench: the choices, in the order A, B, …
+  std::vector<std::string> continuations;  // what Asking::options compares, e.g. " A", " B"
+  std::string row;                         // "file:line", for messages
 };
 
 /// How to score; defaults are what the papers of LLaVA and VILA did.
@@ -38,27 +51,38 @@ struct Upload {
   std::string name;  // as it is usually called
 };
 
-/// One benchmark: a row of the table. A function that is null is not needed there.
-struct Task {
-  const char* name;
-  const char* title;     // in VILA's table
-  const char* protocol;  // prompt, parser and metric in a few words, part of the protocol id
-  std::vector<Question> (*questions)(const DataFolder& data);
-  Score (*score)(const DataFolder& data, const Answers& answers, const ScoreOptions& options);
-  Upload (*upload)(const DataFolder& data, const Answers& answers);
-  int64_t max_tokens;
-  int card_decimals;
-  double card_scale;  // of the reported figure in the card
+/// What a benchmark asks the model for.
+enum class Asking {
+  generate,  // an answer in words
+  options,   // the most probable of a question's `continuations`; the answer is its letter
+  losses,    // how well it predicts the text `prompt`; the answer is "NLL tokens bytes"
 };
 
-/// All benchmarks: the 12 of VILA's table in its order, then the others.
+/// One benchmark: a row of the table. A function that is null is not needed there.
+struct Task {
+  std::string name;
+  std::string title;     // in VILA's table
+  std::string protocol;  // prompt, parser and metric in a few words, part of the protocol id
+  std::function<std::vector<Question>(const DataFolder& data)> questions;
+  std::function<Score(const DataFolder& data, const Answers& answers, const ScoreOptions& options)>
+      score;
+  std::function<Upload(const DataFolder& data, const Answers& answers)> upload;
+  int64_t max_tokens = 128;
+  int card_decimals = 1;
+  double card_scale = 1;  // of the reported figure in the card
+  Asking asking = Asking::generate;
+};
+
+/// All benchmarks: the 12 of VILA's table in its order, then those of the shipped recipes.
 std::span<const Task> tasks();
 
 /// The 12 alone.
 std::span<const Task> paper_tasks();
 
-/// @throws Error{invalid_argument} listing the names there are.
-const Task& find_task(std::string_view name);
+/// The benchmark of that name, or of the recipe in a file whose name ends in ".yaml" or ".yml"
+/// (eval/recipe.h). @throws Error{invalid_argument} listing the names there are;
+/// Error{not_found | invalid_config} a recipe's file.
+Task find_task(std::string_view name);
 
 /// score() of the task with what was left over or repeated noted.
 /// @throws Error{not_found | invalid_data | invalid_argument}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/process.h"
 
+#include <csignal>
+
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +53,23 @@ ProcessResult run_process(const std::vector<std::string>& command, const std::st
   if (out_file.empty()) result.out = read_file(out);
   result.error = read_file(error);
   return result;
+}
+
+bool run_and_kill(const std::vector<std::string>& command, int64_t microseconds) {
+  const pid_t child = fork();
+  if (child == 0) {
+    redirect("/dev/null", O_RDWR, STDIN_FILENO);
+    redirect("/dev/null", O_RDWR, STDOUT_FILENO);
+    redirect("/dev/null", O_RDWR, STDERR_FILENO);
+    become(command);
+  }
+  usleep(static_cast<useconds_t>(microseconds));
+  int status = 0;
+  if (child > 0) kill(child, SIGKILL);
+  if (child < 0 || waitpid(child, &status, 0) != child) {
+    fail(ErrorCode::failed, "{}: expected a process, found none", command.front());
+  }
+  return WIFSIGNALED(status);
 }
 
 }  // namespace vila::test

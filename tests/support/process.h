@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,5 +18,10 @@ struct ProcessResult {
 /// reads from stdin; `out_file` receives its stdout where it is not empty.
 ProcessResult run_process(const std::vector<std::string>& command, const std::string& input = "",
                           const std::string& out_file = "");
+
+/// Starts a program and ends it by SIGKILL after that many microseconds, as a crash or a power cut
+/// would: no handler runs, nothing is flushed. Does nothing to one that has ended by itself.
+/// @return whether it was killed
+bool run_and_kill(const std::vector<std::string>& command, int64_t microseconds);
 
 }  // namespace vila::test

@@ -87,11 +87,22 @@ namespace seed_bench {
 std::vector<Question> questions(const DataFolder& data);
 /// Exact letters: all (reported), image, video, each type.
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options);
-/// JSON lines {"question_id", "prediction"}.
+/// JSON lines {"question_id", "prediction"}: every question of SEED-Bench.json in its order, or
+/// without it those of the questions file; identifiers are texts, as there.
 Upload upload(const DataFolder& data, const Answers& answers);
 }  // namespace seed_bench
 
 namespace llava_bench {
+/// A judge's points for GPT-4's answer and for the model's; the script counts a review that does
+/// not parse as this, and lets it enter the means.
+struct ReviewPoints {
+  double reference = -1;
+  double candidate = -1;
+};
+
+/// Two numbers and exactly one blank between them on the first line, commas taken for blanks
+/// ("8, 6" does not parse). Source: parse_score() of LLaVA's eval_gpt_review_bench.py.
+ReviewPoints parse_review(std::string_view content);
 /// questions.jsonl.
 std::vector<Question> questions(const DataFolder& data);
 /// Reviews of a judge: those given as answers, or all that the data folder holds. The ratio of all

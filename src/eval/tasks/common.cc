@@ -45,8 +45,8 @@ const Answer* require_answer(AnswerIndex& index, std::string_view key, const std
   const Answer* answer = index.find(key);
   if (answer == nullptr && !options.is_partial) {
     fail(ErrorCode::invalid_data,
-         "{}: expected an answer to question {} ({}), found none; the official scorer refuses "
-         "this too (--partial scores the others)",
+         "{}: expected an answer to question {} ({}), found none; a score over fewer questions is "
+         "another figure (--partial gives it)",
          index.answers().source, key, row);
   }
   return answer;

@@ -28,10 +28,8 @@ Questions read_questions(const std::filesystem::path& path) {
   cursor.enter_object();
   while (cursor.next_key(id)) {
     if (cursor.peek() != JsonCursor::Kind::object) cursor.fail_here("a question");
-    const size_t begin = cursor.offset();
-    cursor.skip();
-    const std::string_view question = std::string_view(text).substr(begin, cursor.offset() - begin);
-    questions.emplace_back(id, parse_json(question, fmt::format("{}: {}", path.string(), id)));
+    const std::string place = fmt::format("{}: {}", path.string(), id);
+    questions.emplace_back(id, parse_json(cursor.take_value(), place));
   }
   cursor.finish();
   return questions;

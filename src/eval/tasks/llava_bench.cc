@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,21 +22,14 @@ struct Review {
   double candidate = -1;
 };
 
-// Two numbers and one blank on the first line, commas as blanks; else what the script counts a
-// failure as, (-1, -1), which enters the means.
-void parse_content(std::string_view content, Review& review) {
-  const std::string line = replace_all(content.substr(0, content.find('\n')), ",", " ");
-  const std::string stripped(python_strip(line));
-  const auto words = split(stripped, " ");
-  double values[2] = {-1, -1};
-  if (words.size() != 2) return;
-  for (size_t i = 0; i < 2; ++i) {
-    const auto parsed =
-        std::from_chars(words[i].data(), words[i].data() + words[i].size(), values[i]);
-    if (parsed.ec != std::errc() || parsed.ptr != words[i].data() + words[i].size()) return;
-  }
-  review.reference = values[0];
-  review.candidate = values[1];
+// float() of Python for what a judge may write.
+std::optional<double> python_float(std::string_view text) {
+  text = python_strip(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 Review read_review(JsonCursor& line) {
@@ -53,7 +47,7 @@ Review read_review(JsonCursor& line) {
     } else if (key == "content") {
       line.string(content);
       has_scores = true;
-    } else if (key == "tuple" && line.peek() == JsonCursor::Kind::array) {
+    } else if ((key == "tuple" || key == "score") && line.peek() == JsonCursor::Kind::array) {
       std::vector<double> values;
       line.enter_array();
       while (line.next_item())
@@ -66,10 +60,12 @@ Review read_review(JsonCursor& line) {
       line.skip();
     }
   }
-  if (!has_scores || review.category.empty()) {
-    line.fail_here("members \"category\" and \"tuple\" (or \"content\") before the end");
+  if (!has_scores) line.fail_here("a member \"tuple\" or \"content\" before the end");
+  if (!has_tuple) {
+    const ReviewPoints points = parse_review(content);
+    review.reference = points.reference;
+    review.candidate = points.candidate;
   }
-  if (!has_tuple) parse_content(content, review);
   return review;
 }
 
@@ -132,8 +128,9 @@ void report_group(const std::string& name, std::span<const Review> reviews, Scor
 void report_file(const std::string& prefix, std::span<const Review> reviews, Score& score) {
   report_group(prefix + "all", reviews, score);
   std::map<std::string, std::vector<Review>> by_category;
-  for (const Review& review : reviews)
-    by_category[review.category].push_back(review);
+  for (const Review& review : reviews) {
+    if (!review.category.empty()) by_category[review.category].push_back(review);
+  }
   for (const auto& [category, members] : by_category)
     report_group(prefix + category, members, score);
 }
@@ -171,6 +168,16 @@ void add_items(const std::vector<Review>& reviews, const std::string& source, Sc
 }
 
 }  // namespace
+
+ReviewPoints parse_review(std::string_view content) {
+  const std::string line = replace_all(content.substr(0, content.find('\n')), ",", " ");
+  const auto words = split(line, " ");
+  if (words.size() != 2) return {};
+  const auto reference = python_float(words[0]);
+  const auto candidate = python_float(words[1]);
+  if (!reference || !candidate) return {};
+  return {*reference, *candidate};
+}
 
 std::vector<Question> questions(const DataFolder& data) {
   return read_llava_questions(data.require("the questions", {"questions.jsonl"}));

@@ -101,12 +101,33 @@ std::vector<fs::path> grade_files(const DataFolder& data, const Answers& answers
   return files;
 }
 
-// The mean over the runs of one question's grades: sums of runs and questions commute.
-using Means = std::map<std::string, std::vector<double>>;
+// The grades of the questions of one group: a capability, a combination, or all.
+struct Group {
+  std::vector<double> means;     // over the runs, of each question: for the interval
+  std::vector<double> run_sums;  // over the questions, of each run: what the evaluator adds up
 
-void report_group(const std::string& name, const std::vector<double>& scores, Score& score) {
-  Metric& metric = score.add(name, percentage_of(scores));
-  metric.value = numpy_round(100 * python_mean(scores), 1);
+  void add(std::span<const double> grades) {
+    means.push_back(python_mean(grades));
+    run_sums.resize(grades.size());
+    for (size_t run = 0; run < grades.size(); ++run)
+      run_sums[run] += grades[run];
+  }
+
+  // In the order of the evaluator's operations, since a tie may round either way: the percentage
+  // of each run, then their mean, rounded as numpy does.
+  double percentage() const {
+    std::vector<double> percentages;
+    for (const double sum : run_sums)
+      percentages.push_back(sum / static_cast<double>(means.size()) * 100);
+    return numpy_round(python_mean(percentages), 1);
+  }
+};
+
+using GroupsByName = std::map<std::string, Group>;
+
+void report_group(const std::string& name, const Group& group, Score& score) {
+  Metric& metric = score.add(name, percentage_of(group.means));
+  metric.value = group.percentage();
   metric.shown = fixed(metric.value, 1);
 }
 
@@ -156,17 +177,18 @@ Score score_grades(const std::vector<Item>& items, const fs::path& path) {
   const size_t runs = count_runs(items, grades, path);
   Score score;
   score.task = "mm-vet";
-  std::vector<double> all;
-  Means capabilities;
-  Means combinations;
+  Group all;
+  GroupsByName capabilities;
+  GroupsByName combinations;
   for (const Item& item : items) {
     const auto& graded = grades.at(item.id);
-    const double mean = python_mean(std::span(graded).first(runs));
-    all.push_back(mean);
+    const auto counted = std::span(graded).first(runs);
+    all.add(counted);
     for (const std::string& capability : item.capabilities)
-      capabilities[capability].push_back(mean);
+      capabilities[capability].add(counted);
     const std::string combination = fmt::format("{}", fmt::join(item.capabilities, "_"));
-    combinations[combination].push_back(mean);
+    combinations[combination].add(counted);
+    const double mean = all.means.back();
     score.items.push_back({.id = item.id,
                            .category = combination,
                            .parsed = fmt::format("{}", fmt::join(graded, " ")),
@@ -175,10 +197,10 @@ Score score_grades(const std::vector<Item>& items, const fs::path& path) {
                            .outcome = outcome_of(mean)});
   }
   report_group("total", all, score);
-  for (const auto& [name, scores] : capabilities)
-    report_group("capability: " + name, scores, score);
-  for (const auto& [name, scores] : combinations)
-    report_group("combination: " + name, scores, score);
+  for (const auto& [name, group] : capabilities)
+    report_group("capability: " + name, group, score);
+  for (const auto& [name, group] : combinations)
+    report_group("combination: " + name, group, score);
   report_runs(items, grades, runs, score);
   return score;
 }
@@ -222,7 +244,7 @@ Upload upload(const DataFolder& /*data*/, const Answers& answers) {
     upload.content += fmt::format("{}\n  {}: {}", upload.content.size() > 1 ? "," : "",
                                   python_json(id), python_json(answer.text));
   }
-  upload.content += "\n}\n";
+  upload.content += "\n}";
   return upload;
 }
 

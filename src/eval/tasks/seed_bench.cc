@@ -80,8 +80,8 @@ std::vector<Item> read_released(const std::string& text, const fs::path& path) {
 
 // SEED-Bench.json, or the results files of its repository, whose rows carry "gt_answer".
 std::vector<Item> read_key(const DataFolder& data) {
-  const fs::path path =
-      data.require("SEED-Bench's questions", {"SEED-Bench.json", "SEED-Bench*", "GPT-4V*"});
+  const fs::path path = data.require("SEED-Bench's questions",
+                                     {"SEED-Bench.json", "SEED-Bench*", "GPT-4V*", "*.json"});
   const std::string text = read_file(path);
   if (text.find("\"gt_answer\"") == std::string::npos) return read_released(text, path);
   std::vector<Item> items;
@@ -91,6 +91,19 @@ std::vector<Item> read_key(const DataFolder& data) {
     if (seen.insert(item.id).second) items.push_back(std::move(item));
   });
   return items;
+}
+
+// What the upload lists, with the row of each: SEED-Bench.json's questions, else those asked.
+std::vector<std::pair<std::string, std::string>> uploaded_ids(const DataFolder& data) {
+  std::vector<std::pair<std::string, std::string>> ids;
+  if (const auto path = data.find({"SEED-Bench.json"})) {
+    for (Item& item : read_released(read_file(*path), *path))
+      ids.emplace_back(std::move(item.id), path->string());
+    return ids;
+  }
+  for (Question& question : questions(data))
+    ids.emplace_back(std::move(question.id), std::move(question.row));
+  return ids;
 }
 
 void report(Score& score, std::span<const Item> scored) {
@@ -148,11 +161,9 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
 Upload upload(const DataFolder& data, const Answers& answers) {
   AnswerIndex index(answers);
   Upload upload{.content = "", .name = "seed_bench_upload.jsonl"};
-  for (const Question& question : questions(data)) {
-    const Answer* answer = index.find(question.id);
-    if (answer == nullptr) continue;
-    upload.content += fmt::format("{{\"question_id\": {}, \"prediction\": {}}}\n",
-                                  question.id_is_number ? question.id : python_json(question.id),
+  for (const auto& [id, row] : uploaded_ids(data)) {
+    const Answer* answer = require_answer(index, id, row, {});
+    upload.content += fmt::format("{{\"question_id\": {}, \"prediction\": {}}}\n", python_json(id),
                                   python_json(answer->text));
   }
   return upload;

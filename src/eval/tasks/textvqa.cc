@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unordered_map>
+#include <algorithm>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -65,8 +65,16 @@ std::vector<Annotation> read_annotations(const fs::path& path) {
   return annotations;
 }
 
-// The line of the prompt that is the question, as prompt_processor() of LLaVA's eval_textvqa.py.
+// The part of the prompt that is the question, as prompt_processor() of LLaVA's eval_textvqa.py;
+// "OCR tokens: …" is how LLaVA's first version asked.
 std::string_view question_line(std::string_view prompt) {
+  if (prompt.starts_with("OCR tokens: ")) {
+    constexpr std::string_view kBefore = "Question: ";
+    const size_t begin = prompt.find(kBefore);
+    const size_t end = prompt.find(" Short answer:", std::min(begin, prompt.size()));
+    if (end == std::string_view::npos) return prompt;
+    return prompt.substr(begin + kBefore.size(), end - begin - kBefore.size());
+  }
   const auto lines = split(prompt, "\n");
   if (lines.size() == 3 && lines[0].starts_with("Reference OCR token:")) return lines[1];
   return lines[0];

@@ -87,41 +87,6 @@ void for_each_item(JsonCursor& cursor, std::string_view member, const Use& use) 
   cursor.finish();
 }
 
-bool are_equal(std::span<const std::string> texts) {
-  return std::all_of(texts.begin(), texts.end(),
-                     [&](const std::string& text) { return text == texts.front(); });
-}
-
-// Each human answer in the form of `which`; equal neighbours, which are many, are done once.
-void normalise_all(std::vector<std::string>& answers, Normaliser which) {
-  std::string last_raw;
-  std::string last;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (i == 0 || answers[i] != last_raw) {
-      last_raw = answers[i];
-      last = normalise(last_raw, which);
-    }
-    answers[i] = last;
-  }
-}
-
-// Both sides as the scorer of that year compares them; that of 2016 did not even strip the humans.
-void normalise_pair(std::vector<std::string>& humans, std::string& prediction, bool is_2016) {
-  if (!is_2016) {
-    for (std::string& human : humans)
-      human = clean_answer(human);
-  }
-  prediction = clean_answer(prediction);
-  const bool is_unanimous = are_equal(humans);
-  if (is_2016) {
-    prediction = normalise(prediction, Normaliser::vqa);
-    if (!is_unanimous) normalise_all(humans, Normaliser::vqa_punct);
-  } else if (!is_unanimous) {
-    prediction = normalise(prediction, Normaliser::vqa);
-    normalise_all(humans, Normaliser::vqa);
-  }
-}
-
 // A raw answer as LLaVA submits it, a submitted one as it stands.
 std::string submitted(const Answer& answer, AnswerForm form) {
   return form == AnswerForm::raw ? normalise(answer.text, Normaliser::m4c) : answer.text;
@@ -233,7 +198,8 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
     if (answer == nullptr) return;
     std::string prediction = submitted(*answer, answers.form);
     std::string gold = most_common(annotation.answers);
-    normalise_pair(annotation.answers, prediction, is_2016);
+    normalise_pair(annotation.answers, prediction,
+                   is_2016 ? VqaVersion::of_2016 : VqaVersion::of_2021);
     const double found = soft_accuracy(annotation.answers, prediction);
     score.items.push_back({.id = annotation.id,
                            .category = annotation.answer_type + " | " + annotation.question_type,
