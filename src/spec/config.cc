@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "formats/checkpoint.h"
 #include "spec/activation_names.h"
+#include "spec/decoder_config.h"
 #include "spec/fields.h"
 #include "spec/parameters.h"
 #include "spec/vision_config.h"
@@ -219,6 +220,17 @@ int64_t VilaConfig::tokens_per_image() const {
   if (rate == 1) return tower_tokens();
   const int64_t side = (vision->grid() + rate - 1) / rate;
   return side * side;
+}
+
+DecoderConfig read_decoder_config(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  const Json root = read_object(path);
+  const Fields fields(root, path.string());
+  VilaConfig config;
+  config.llm = read_decoder(fields);
+  config.model_max_length = read_max_length(fields, config.llm);
+  validate(config, path.string());
+  return config.llm;
 }
 
 VilaConfig read_config(const fs::path& folder, const fs::path& vision_folder) {
