@@ -10,12 +10,14 @@
 #include "base/cpu_info.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/hub_options.h"
 #include "cli/model_files.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/self_test.h"
 #include "engine/workspace.h"
 #include "formats/checkpoint.h"
+#include "hub/stored_models.h"
 #include "kernels/peak.h"
 #include "kernels/select.h"
 #include "spec/config.h"
@@ -95,6 +97,9 @@ Json make_report(const DoctorOptions& options) {
   const double read = report["limits"]["read_gb_s"].get<double>() * 1e9;
   for (const fs::path& model : found_models(executable_path()))
     report["models"].push_back(model_json(model, read));
+  for (const hub::StoredModel& model : hub::stored_models(hub_settings().cache)) {
+    if (model.is_whole) report["models"].push_back(model_json(model.folder, read));
+  }
   return report;
 }
 

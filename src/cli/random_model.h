@@ -16,7 +16,7 @@ namespace vila::cli {
 /// Names of published models whose shapes random_config() knows: "vila-2.7b", "vila-7b", …
 std::vector<std::string> random_model_names();
 
-/// The shapes of a published model (docs/performance.md has the table).
+/// The shapes of a published model, as its config.json has them.
 /// @throws Error{invalid_argument} listing the names there are.
 spec::VilaConfig random_config(const std::string& name);
 

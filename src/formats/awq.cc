@@ -39,10 +39,17 @@ struct Unpacking {
   const AwqTensors& tensors;
   Q4Matrix matrix;
 
-  /// Nibble `i` of the 32-bit word at (row, column) of `words`.
+  /// Nibble `i` of the 32-bit word at (row, column) of `words`, whose dtype awq_layout() has seen:
+  /// data() would ask again for each of some billion codes.
   static unsigned nibble(const Tensor& words, int64_t row, int64_t column, int64_t i) {
-    const auto word = static_cast<uint32_t>(words.data<int32_t>()[row * words.dim(1) + column]);
-    return word >> (4 * i) & 15U;
+    const auto* first = static_cast<const uint32_t*>(words.raw());
+    return first[row * words.dim(1) + column] >> (4 * i) & 15U;
+  }
+
+  /// Q4Matrix::set_code(), for as many codes.
+  void set_code(int64_t n, int64_t k, unsigned code) {
+    uint8_t& byte = static_cast<uint8_t*>(matrix.codes.raw())[n * (matrix.in / 2) + k / 2];
+    byte = static_cast<uint8_t>(byte | code << (k % 2 * 4));
   }
 
   /// The scale at (row, column) of `scales` in float.
@@ -84,7 +91,7 @@ Q4Matrix unpack_gemm(const AwqTensors& tensors, const std::string& where) {
     for (int64_t c = 0; c < words; ++c) {
       const int64_t n = kNibbles * c + lane;
       for (int64_t k = 0; k < in; ++k)
-        u.matrix.set_code(n, k, Unpacking::nibble(tensors.qweight, k, c, i));
+        u.set_code(n, k, Unpacking::nibble(tensors.qweight, k, c, i));
       for (int64_t g = 0; g < groups; ++g)
         u.set_zero(n, g, Unpacking::element(tensors.scales, g, n),
                    Unpacking::nibble(tensors.zeros, g, c, i));
@@ -119,7 +126,7 @@ Q4Matrix unpack_gemv(const AwqTensors& tensors, int64_t group, const std::string
   check_padding(tensors, out, u.matrix.groups(), false, where);
   for (int64_t n = 0; n < out; ++n) {
     for (int64_t k = 0; k < in; ++k)
-      u.matrix.set_code(n, k, Unpacking::nibble(tensors.qweight, n, k / kNibbles, k % kNibbles));
+      u.set_code(n, k, Unpacking::nibble(tensors.qweight, n, k / kNibbles, k % kNibbles));
     for (int64_t g = 0; g < u.matrix.groups(); ++g)
       u.set_zero(n, g, Unpacking::element(tensors.scales, n, g),
                  Unpacking::nibble(tensors.zeros, n, g / kNibbles, g % kNibbles));
@@ -141,7 +148,7 @@ Q4Matrix unpack_v2(const AwqTensors& tensors, int64_t group, const std::string& 
       const int64_t n = 4 * block + c % 64 / 16;
       const int64_t k = c / 64 * 64 + c % 16 / 8 * 32 + c % 8;
       for (int64_t t = 0; t < 4; ++t)
-        u.matrix.set_code(n, k + 8 * t, word >> (4 * t) & 15U);
+        u.set_code(n, k + 8 * t, word >> (4 * t) & 15U);
     }
   }
   for (int64_t n = 0; n < u.matrix.out; ++n) {
@@ -171,7 +178,7 @@ void unpack_marlin_codes(Unpacking& u) {
       for (int64_t i = 0; i < kNibbles; ++i) {
         const int64_t part = kInterleave[static_cast<size_t>(i)];
         const int64_t k = 16 * tile + lane % 4 * 2 + part % 4 / 2 * 8 + part % 2;
-        u.matrix.set_code(n + part / 4 * 8, k, Unpacking::nibble(words, tile, at, i));
+        u.set_code(n + part / 4 * 8, k, Unpacking::nibble(words, tile, at, i));
       }
     }
   }

@@ -42,6 +42,26 @@ TEST_F(Convert, OneFileAndBackAnswersAsTheFolderDoes) {
   EXPECT_EQ(answer(model()), answer(one_file)) << "runs without conversion";
 }
 
+TEST_F(Convert, AQuantisedModelStaysPackedInOneFileAndAnswersTheSameFromAnyContainer) {
+  const fs::path awq =
+      fs::path(VILA_SOURCE_DIR) / "../shared/conformance/awq/file/vila15-layout/llm";
+  if (!fs::exists(awq)) GTEST_SKIP() << awq << " is absent";
+  ASSERT_EQ(convert(awq, out_ / "m.vila").exit_code, 0);
+  ASSERT_EQ(convert(awq, out_ / "m.gguf").exit_code, 0);
+  ASSERT_EQ(convert(out_ / "m.vila", out_ / "floats").exit_code, 0);
+  EXPECT_LT(fs::file_size(out_ / "m.vila"), fs::file_size(out_ / "m.gguf") / 3) << "4 bits, not 32";
+  const auto answer = [&](const fs::path& path, const std::string& activations) {
+    return json_of(vila({"run", "-m", path.string(), "--raw", "--json", "--max-tokens", "8",
+                         "--activations", activations, "abc"}))["token_ids"];
+  };
+  EXPECT_EQ(answer(awq, "int8"), answer(out_ / "m.vila", "int8"));
+  const Json exact = answer(awq, "f32");
+  for (const char* name : {"m.vila", "m.gguf", "floats"})
+    EXPECT_EQ(answer(out_ / name, "f32"), exact) << name;
+  const Json report = json_of(vila({"inspect", (out_ / "m.vila").string(), "--tensors", "--json"}));
+  EXPECT_NE(report["parts"][0]["dtypes"].dump().find("int4 g128"), std::string::npos);
+}
+
 TEST_F(Convert, LeavesNothingThatLooksCompleteWhenItIsKilled) {
   for (const std::string name : {"m.vila", "m"}) {
     // The system ends the program when it has written 8 blocks of a file.
