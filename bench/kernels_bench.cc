@@ -154,7 +154,12 @@ struct AttentionShape {
 void bench_attention(benchmark::State& state, Machine& machine, const AttentionShape& shape) {
   const int64_t width = shape.heads * shape.head_dim;
   const Tensor q = random_tensor(DType::f32, {shape.sequences * shape.rows, width});
-  const ops::CausalSequence sequence{0, shape.rows, shape.rows, q.data<float>(), q.data<float>()};
+  ops::KvView kv;
+  kv.keys = q.raw();
+  kv.values = q.raw();
+  kv.head_stride = shape.head_dim;
+  kv.token_stride = width;
+  const ops::CausalSequence sequence{0, shape.rows, shape.rows, kv};
   const double flops = 4.0 *
                        static_cast<double>(shape.sequences * shape.rows * shape.rows * width) *
                        (shape.causal ? 0.5 : 1.0);

@@ -129,24 +129,28 @@ struct PackedGemmArgs {
   int64_t column_end;    // a multiple of 16, or N
 };
 
-/// Softmax attention of one head.
+/// Softmax attention of the query heads that share one head of keys and values.
 ///
 ///   out[i] = sum_j p[i][j] v[j],   p[i] = softmax_j(scale * q[i] . k[j]),   j < seen(i)
 ///   seen(i) = min(keys, first_seen + i) when causal, keys otherwise
 ///
-/// Shapes    q, out [queries, E] and k, v [keys, E], with the strides given, E <= kMaxHeadDim.
+/// Shapes    q, out [queries, heads, E] and k, v [keys, E], with the strides given,
+///           E <= kMaxHeadDim.
 /// Requires  keys >= 1 and, when causal, first_seen >= 1.
+/// Elements  of k and v are f32, f16 or i8; of i8, vector j is worth scales[j] times its codes.
 /// Sums      softmax is taken over blocks of keys with a running maximum (Milakov and Gimelshein,
-///           "Online normalizer calculation for softmax", 2018). out[i] may differ in the last bits
-///           between calls with 1 to kFewQueries queries and calls with more.
+///           "Online normalizer calculation for softmax", 2018). There are two orders of sums: the
+///           blocked one packs keys for many queries, the streaming one (`streams`) reads keys and
+///           values once where they are, for few queries. Within either, the bits of out[i] depend
+///           on its own query, on k, v and seen(i) only: not on the other queries of the call.
 /// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64.
-/// Cost      4 * queries * keys * E flops; about 560 KiB of stack.
+/// Cost      4 * queries * heads * keys * E flops; blocked: about 560 KiB of stack.
 struct AttentionArgs {
   const float* q;
   int64_t q_stride;
-  const float* k;
-  const float* v;
-  int64_t kv_stride;
+  const void* k;
+  const void* v;
+  int64_t kv_stride;  // elements between vectors of k and of v
   float* out;
   int64_t out_stride;
   int64_t queries;
@@ -155,11 +159,14 @@ struct AttentionArgs {
   int64_t first_seen;  // keys that query 0 sees; read when causal
   bool causal;
   float scale;
+  DType kv_dtype = DType::f32;
+  const float* k_scales = nullptr;  // [keys], i8 only
+  const float* v_scales = nullptr;
+  int64_t heads = 1;  // side by side in a row of q and out
+  bool streams = false;
 };
 
 inline constexpr int64_t kMaxHeadDim = 256;
-/// Up to so many queries attend() streams keys once instead of blocking them.
-inline constexpr int64_t kFewQueries = 4;
 
 /// One row to normalise.
 struct NormArgs {
@@ -222,6 +229,8 @@ struct CpuKernels {
   /// y += alpha * x.
   void (*axpy)(float alpha, const float* x, int64_t size, float* y) noexcept;
   float (*dot)(const float* a, const float* b, int64_t size) noexcept;
+  /// f32 to f16, to the nearest, ties to even; overflow gives infinity, NaN stays NaN.
+  void (*narrow)(const float* x, int64_t size, f16* y) noexcept;
   /// f32, f16 or bf16 to f32, exactly.
   void (*widen)(DType dtype, const void* x, int64_t size, float* y) noexcept;
 

@@ -188,50 +188,148 @@ struct AttentionCase {
   int64_t first_seen;  // 0: not causal
 };
 
-void expect_attention_within_contract(const CpuKernels& table, const AttentionCase& shape) {
-  const int64_t stride = shape.head_dim + 5;
-  const Floats q = normal_values(shape.queries * stride, 6, 2.0);
-  const Floats k = normal_values(shape.keys * stride, 7, 2.0);
-  const Floats v = normal_values(shape.keys * stride, 8);
-  Floats out(at(shape.queries * stride), 99.0F);
-  const AttentionArgs args{.q = q.data(),
-                           .q_stride = stride,
-                           .k = k.data(),
-                           .v = v.data(),
-                           .kv_stride = stride,
-                           .out = out.data(),
-                           .out_stride = stride,
-                           .queries = shape.queries,
-                           .keys = shape.keys,
-                           .head_dim = shape.head_dim,
-                           .first_seen = shape.first_seen,
-                           .causal = shape.first_seen > 0,
-                           .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim))};
-  Doubles expected(at(shape.queries * shape.head_dim));
-  reference::attend(args, expected.data());
+/// Vectors of a cache in one dtype, `stride` elements apart.
+struct KvVectors {
+  Floats floats;
+  std::vector<f16> halves;
+  std::vector<int8_t> codes;
+  Floats scales;  // of codes
+  DType dtype;
 
-  table.attend(args);
+  KvVectors(const Floats& source, int64_t stride, DType type) : dtype(type) {
+    if (dtype == DType::f32) floats = source;
+    if (dtype == DType::f16) {
+      for (const float value : source)
+        halves.push_back(to_f16(value));
+    }
+    if (dtype != DType::i8) return;
+    codes.resize(source.size());
+    for (size_t begin = 0; begin < source.size(); begin += at(stride))
+      scales.push_back(reference::quantise_group(&source[begin], stride, &codes[begin]).scale);
+  }
+
+  const void* raw() const {
+    if (dtype == DType::f32) return floats.data();
+    return dtype == DType::f16 ? static_cast<const void*>(halves.data()) : codes.data();
+  }
+
+  const float* scale_values() const { return dtype == DType::i8 ? scales.data() : nullptr; }
+};
+
+/// Two query heads on random keys and values of one dtype; what is between the rows must stay.
+struct AttentionProblem {
+  static constexpr int64_t kHeads = 2;
+  AttentionCase shape;
+  int64_t stride = kHeads * shape.head_dim + 5;
+  int64_t kv_stride = shape.head_dim + 3;
+  Floats q = normal_values(shape.queries * stride, 6, 2.0);
+  KvVectors k, v;
+  Floats out = Floats(at(shape.queries * stride), 99.0F);
+
+  AttentionProblem(const AttentionCase& of, DType dtype)
+      : shape(of),
+        k(normal_values(shape.keys * kv_stride, 7, 2.0), kv_stride, dtype),
+        v(normal_values(shape.keys * kv_stride, 8), kv_stride, dtype) {}
+
+  AttentionArgs args(bool streams) {
+    return {.q = q.data(),
+            .q_stride = stride,
+            .k = k.raw(),
+            .v = v.raw(),
+            .kv_stride = kv_stride,
+            .out = out.data(),
+            .out_stride = stride,
+            .queries = shape.queries,
+            .keys = shape.keys,
+            .head_dim = shape.head_dim,
+            .first_seen = shape.first_seen,
+            .causal = shape.first_seen > 0,
+            .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
+            .kv_dtype = k.dtype,
+            .k_scales = k.scale_values(),
+            .v_scales = v.scale_values(),
+            .heads = kHeads,
+            .streams = streams};
+  }
+};
+
+void expect_attention_within_contract(const CpuKernels& table, const AttentionCase& shape,
+                                      DType dtype, bool streams) {
+  AttentionProblem problem(shape, dtype);
+  const int64_t width = AttentionProblem::kHeads * shape.head_dim;
+  Doubles expected(at(shape.queries * width));
+  reference::attend(problem.args(streams), expected.data());
+
+  table.attend(problem.args(streams));
 
   for (int64_t i = 0; i < shape.queries; ++i) {
-    for (int64_t e = 0; e < shape.head_dim; ++e) {
-      ASSERT_NEAR(static_cast<double>(out[at(i * stride + e)]),
-                  expected[at(i * shape.head_dim + e)], 1e-5 * 5.0)
-          << table.isa << " queries " << shape.queries << " keys " << shape.keys << " E "
-          << shape.head_dim << " at " << i << ", " << e;
+    for (int64_t e = 0; e < width; ++e) {
+      ASSERT_NEAR(static_cast<double>(problem.out[at(i * problem.stride + e)]),
+                  expected[at(i * width + e)], 1e-5 * 5.0)
+          << table.isa << " " << dtype_name(dtype) << (streams ? " stream" : "") << " queries "
+          << shape.queries << " keys " << shape.keys << " E " << shape.head_dim << " at " << i
+          << ", " << e;
     }
-    for (int64_t e = shape.head_dim; e < stride; ++e)
-      ASSERT_EQ(out[at(i * stride + e)], 99.0F);
+    for (int64_t e = width; e < problem.stride; ++e)
+      ASSERT_EQ(problem.out[at(i * problem.stride + e)], 99.0F);
   }
 }
 
-TEST(Attend, IsWithinItsBoundFullAndCausal) {
+TEST(Attend, IsWithinItsBoundFullAndCausalForEveryKvType) {
   const AttentionCase shapes[] = {{1, 1, 64, 0},   {1, 300, 64, 300}, {3, 40, 72, 38},
                                   {5, 5, 32, 1},   {5, 130, 80, 0},   {65, 65, 64, 1},
                                   {37, 37, 48, 0}, {64, 257, 128, 0}, {33, 290, 16, 258},
                                   {70, 70, 6, 1},  {130, 126, 256, 0}};
   for (const CpuKernels* table : all_kernels()) {
-    for (const AttentionCase& shape : shapes)
-      expect_attention_within_contract(*table, shape);
+    for (const AttentionCase& shape : shapes) {
+      for (const DType dtype : {DType::f32, DType::f16, DType::i8}) {
+        for (const bool streams : {false, true})
+          expect_attention_within_contract(*table, shape, dtype, streams);
+      }
+    }
+  }
+}
+
+TEST(Attend, GivesAQueryTheSameBitsHoweverQueriesAreSplit) {
+  const AttentionCase shape{21, 150, 40, 130};
+  for (const CpuKernels* table : all_kernels()) {
+    for (const DType dtype : {DType::f32, DType::f16, DType::i8}) {
+      for (const bool streams : {false, true}) {
+        AttentionProblem whole(shape, dtype);
+        table->attend(whole.args(streams));
+        AttentionProblem split(shape, dtype);
+        for (int64_t i = 0; i < shape.queries; ++i) {
+          for (int64_t head = 0; head < AttentionProblem::kHeads; ++head) {
+            AttentionArgs one = split.args(streams);
+            one.q += i * one.q_stride + head * shape.head_dim;
+            one.out += i * one.out_stride + head * shape.head_dim;
+            one.queries = 1;
+            one.heads = 1;
+            one.first_seen += i;
+            table->attend(one);
+          }
+        }
+        EXPECT_EQ(split.out, whole.out) << table->isa << dtype_name(dtype) << streams;
+      }
+    }
+  }
+}
+
+TEST(Narrow, RoundsEveryKindOfFloatAsTheScalarConversion) {
+  Floats x = {0.0F, -0.0F, 1.0F, 65504.0F, 65519.9F, 65520.0F, -1e30F, 6e-8F, 2.9e-8F, 6.1e-5F};
+  x.push_back(std::numeric_limits<float>::infinity());
+  const Floats more = normal_values(1001, 30, 3.0);
+  x.insert(x.end(), more.begin(), more.end());
+  for (int i = 0; i < 64; ++i)  // ties and their neighbours
+    x.push_back(1.0F + 0x1p-11F * static_cast<float>(i) * 0.5F);
+  std::vector<f16> y(x.size());
+  for (const CpuKernels* table : all_kernels()) {
+    table->narrow(x.data(), static_cast<int64_t>(x.size()), y.data());
+    for (size_t i = 0; i < x.size(); ++i)
+      ASSERT_EQ(y[i].bits, to_f16(x[i]).bits) << table->isa << " " << x[i];
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    table->narrow(&nan, 1, y.data());
+    EXPECT_TRUE(std::isnan(to_f32(y[0]))) << table->isa;
   }
 }
 

@@ -73,6 +73,39 @@ Term group_term(const PackedMatrix& w, int64_t n, int64_t g, const int8_t* codes
   return term;
 }
 
+// What element e of vector j of keys or values is worth.
+double kv_element(const AttentionArgs& args, const void* vectors, const float* scales, int64_t j,
+                  int64_t e) {
+  const int64_t at = j * args.kv_stride + e;
+  switch (args.kv_dtype) {
+    case DType::f16:
+      return static_cast<double>(to_f32(static_cast<const f16*>(vectors)[at]));
+    case DType::i8:
+      return static_cast<double>(scales[j]) *
+             static_cast<double>(static_cast<const int8_t*>(vectors)[at]);
+    default:
+      return static_cast<double>(static_cast<const float*>(vectors)[at]);
+  }
+}
+
+// One query of one head that sees `seen` keys: out [E].
+void attend_one(const AttentionArgs& args, const float* query, int64_t seen, double* out) {
+  std::vector<float> scores(static_cast<size_t>(seen));
+  for (int64_t j = 0; j < seen; ++j) {
+    double score = 0;
+    for (int64_t e = 0; e < args.head_dim; ++e)
+      score += static_cast<double>(query[e]) * kv_element(args, args.k, args.k_scales, j, e);
+    scores[static_cast<size_t>(j)] = static_cast<float>(score * static_cast<double>(args.scale));
+  }
+  std::vector<double> weights(scores.size());
+  softmax(scores.data(), seen, weights.data());
+  for (int64_t e = 0; e < args.head_dim; ++e) {
+    out[e] = 0;
+    for (int64_t j = 0; j < seen; ++j)
+      out[e] += weights[static_cast<size_t>(j)] * kv_element(args, args.v, args.v_scales, j, e);
+  }
+}
+
 }  // namespace
 
 void gemm_packed(const PackedGemm& args, double* y, double* magnitude) {
@@ -98,24 +131,9 @@ void gemm_packed(const PackedGemm& args, double* y, double* magnitude) {
 void attend(const AttentionArgs& args, double* out) {
   for (int64_t i = 0; i < args.queries; ++i) {
     const int64_t seen = args.causal ? std::min(args.keys, args.first_seen + i) : args.keys;
-    std::vector<float> scores(static_cast<size_t>(seen));
-    for (int64_t j = 0; j < seen; ++j) {
-      double score = 0;
-      for (int64_t e = 0; e < args.head_dim; ++e) {
-        score += static_cast<double>(args.q[i * args.q_stride + e]) *
-                 static_cast<double>(args.k[j * args.kv_stride + e]);
-      }
-      scores[static_cast<size_t>(j)] = static_cast<float>(score * static_cast<double>(args.scale));
-    }
-    std::vector<double> weights(scores.size());
-    softmax(scores.data(), seen, weights.data());
-    for (int64_t e = 0; e < args.head_dim; ++e) {
-      double sum = 0;
-      for (int64_t j = 0; j < seen; ++j) {
-        sum +=
-            weights[static_cast<size_t>(j)] * static_cast<double>(args.v[j * args.kv_stride + e]);
-      }
-      out[i * args.head_dim + e] = sum;
+    for (int64_t head = 0; head < args.heads; ++head) {
+      attend_one(args, args.q + i * args.q_stride + head * args.head_dim, seen,
+                 out + (i * args.heads + head) * args.head_dim);
     }
   }
 }

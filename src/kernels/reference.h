@@ -43,7 +43,7 @@ struct PackedGemm {
 void gemm_packed(const PackedGemm& args, double* y, double* magnitude);
 
 /// Softmax attention of one head.
-void attend(const AttentionArgs& args, double* out);  // out dense [queries, E]
+void attend(const AttentionArgs& args, double* out);  // out dense [queries, heads, E]
 
 /// Norms and softmax of one row.
 void rms_norm(const NormArgs& args, double* y);

@@ -12,18 +12,6 @@
 namespace vila::model {
 namespace {
 
-// New keys (or values) [rows, G * E] to the end of each sequence's cache.
-void append(const Tensor& rows, const Batch& batch, float* (KvCache::*place)(int64_t),
-            int64_t layer) {
-  const int64_t width = rows.dim(1);
-  const float* source = rows.data<float>();
-  for (const SequenceStep& step : batch.sequences) {
-    float* target = (step.cache->*place)(layer) + step.cache->length() * width;
-    std::memcpy(target, source, static_cast<size_t>(step.rows * width) * sizeof(float));
-    source += step.rows * width;
-  }
-}
-
 // The last row of each sequence: [sequences, D].
 Tensor last_rows(ops::Context& ctx, const Tensor& x, const Batch& batch) {
   const int64_t width = x.dim(1);
@@ -81,17 +69,16 @@ Batch::Batch(std::span<const SequenceStep> steps, int64_t max_positions) : seque
                max_positions);
     for (int64_t p = begin; p < length; ++p)
       positions.push_back(static_cast<int32_t>(p));
-    extents_.push_back({.row_begin = row, .rows = step.rows, .length = length});
+    extents_.push_back(
+        {.row_begin = row, .rows = step.rows, .length = length, .kv = {}, .streams = step.streams});
     row += step.rows;
   }
 }
 
 std::vector<ops::CausalSequence> Batch::at_layer(int64_t layer) const {
   std::vector<ops::CausalSequence> result = extents_;
-  for (size_t i = 0; i < result.size(); ++i) {
-    result[i].keys = sequences[i].cache->keys(layer);
-    result[i].values = sequences[i].cache->values(layer);
-  }
+  for (size_t i = 0; i < result.size(); ++i)
+    result[i].kv = sequences[i].cache->view(layer);
   return result;
 }
 
@@ -113,11 +100,11 @@ Tensor Attention::operator()(ops::Context& ctx, const Tensor& x, const Batch& ba
 
   ops::rotate(ctx, rope, batch.positions, q);  // (12)
   ops::rotate(ctx, rope, batch.positions, k);
-  append(k.reshape({-1, kv_heads * head_dim}), batch, &KvCache::keys, layer);
-  append(v, batch, &KvCache::values, layer);
+  const std::vector<ops::CausalSequence> sequences = batch.at_layer(layer);
+  ops::store_kv(ctx, k.reshape({-1, kv_heads * head_dim}), v, sequences, kv_heads);
 
   q = q.reshape({-1, heads * head_dim});
-  return o_proj(ctx, ops::attend_causal(ctx, q, batch.at_layer(layer), heads, kv_heads));  // (13)
+  return o_proj(ctx, ops::attend_causal(ctx, q, sequences, heads, kv_heads));  // (13)
 }
 
 SwiGlu::SwiGlu(const Weights& w)

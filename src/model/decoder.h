@@ -15,10 +15,13 @@ namespace vila::model {
 /// 12b).
 std::vector<float> rope_frequencies(const spec::DecoderConfig& config);
 
-/// How many rows of a packed step belong to a sequence, and where its past is kept.
+/// How many rows of a packed step belong to a sequence, and where its past is kept. With `streams`
+/// attention takes the order of sums of decoding: rows then have the same bits one at a time and
+/// several in one step. Without, that of a prefill: the same bits however a prompt is cut.
 struct SequenceStep {
   KvCache* cache = nullptr;
   int64_t rows = 0;
+  bool streams = false;
 };
 
 /// The rows of one step: all sequences one after the other, and the position of each row. Made once
@@ -26,7 +29,7 @@ struct SequenceStep {
 struct Batch {
   Batch(std::span<const SequenceStep> steps, int64_t max_positions);
 
-  /// What attend_causal() needs to know of every sequence in that layer.
+  /// What store_kv() and attend_causal() need to know of every sequence in that layer.
   std::vector<ops::CausalSequence> at_layer(int64_t layer) const;
 
   std::span<const SequenceStep> sequences;

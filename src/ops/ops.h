@@ -70,16 +70,36 @@ void rotate(Context& ctx, const RopeTable& table, std::span<const int32_t> posit
 Tensor attend_full(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
                    int64_t sequences, int64_t heads);
 
-/// One sequence's part of a packed batch for attend_causal().
-struct CausalSequence {
-  int64_t row_begin = 0;          // its first row in q
-  int64_t rows = 0;               // new rows, positions [length - rows, length)
-  int64_t length = 0;             // keys and values present, the new ones included
-  const float* keys = nullptr;    // [capacity, G, E] f32, row-major
-  const float* values = nullptr;  // [capacity, G, E]
+/// Keys and values of one sequence in one layer, in f32, f16 or i8: vector t of head g begins at
+/// element g * head_stride + t * token_stride. In i8 it is worth its codes times the scale at
+/// g * scale_stride + t.
+struct KvView {
+  void* keys = nullptr;
+  void* values = nullptr;
+  DType dtype = DType::f32;
+  int64_t head_stride = 0;
+  int64_t token_stride = 0;
+  float* key_scales = nullptr;
+  float* value_scales = nullptr;
+  int64_t scale_stride = 0;
 };
 
-/// Causal attention with grouped key/value heads: q [T, H * E]; result [T, H * E].
+/// One sequence's part of a packed batch for store_kv() and attend_causal().
+struct CausalSequence {
+  int64_t row_begin = 0;  // its first row in q, keys and values
+  int64_t rows = 0;       // new rows, positions [length - rows, length)
+  int64_t length = 0;     // keys and values present, the new ones included
+  KvView kv;
+  bool streams = false;  // the order of sums of decoding, see kernels::AttentionArgs
+};
+
+/// Writes new keys and values [T, G * E] of a batch where `sequences` keep them, rounded to the
+/// nearest element of their dtype (i8: one scale for each token and head; E a multiple of 4).
+void store_kv(Context& ctx, const Tensor& keys, const Tensor& values,
+              std::span<const CausalSequence> sequences, int64_t kv_heads);
+
+/// Causal attention with grouped key/value heads: q [T, H * E]; result [T, H * E]. A row's bits do
+/// not depend on the other rows of the step, nor on the other sequences.
 Tensor attend_causal(Context& ctx, const Tensor& q, std::span<const CausalSequence> sequences,
                      int64_t heads, int64_t kv_heads);
 

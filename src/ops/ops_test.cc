@@ -250,6 +250,16 @@ TEST(AttendFull, MatchesTheReferencePerSequenceAndHead) {
       [&](Context& ctx) { return attend_full(ctx, q, k, v, 2, heads); });
 }
 
+/// Keys and values [tokens, G, E] f32, as a tensor holds them.
+KvView token_major(const Tensor& keys, const Tensor& values, int64_t head_dim) {
+  KvView view;
+  view.keys = keys.raw();
+  view.values = values.raw();
+  view.head_stride = head_dim;
+  view.token_stride = keys.dim(1);
+  return view;
+}
+
 /// Two sequences in one batch, 4 query heads on 2 key heads: a long prefill and a decode step.
 struct CausalBatch {
   static constexpr int64_t kHeads = 4;
@@ -261,8 +271,8 @@ struct CausalBatch {
   Tensor second_keys = normal_tensor({90, kKvHeads* kSize}, 23);
   Tensor second_values = normal_tensor({90, kKvHeads* kSize}, 24);
   std::vector<CausalSequence> sequences = {
-      {0, 150, 160, first_keys.data<float>(), first_values.data<float>()},
-      {150, 1, 88, second_keys.data<float>(), second_values.data<float>()}};
+      {0, 150, 160, token_major(first_keys, first_values, kSize)},
+      {150, 1, 88, token_major(second_keys, second_values, kSize), true}};
 };
 
 TEST(AttendCausal, MatchesTheReferenceForPrefillAndDecodeTogether) {
@@ -277,9 +287,11 @@ TEST(AttendCausal, MatchesTheReferenceForPrefillAndDecodeTogether) {
       const int64_t kv_first = head / 2 * batch.kSize;
       std::vector<double> expected(static_cast<size_t>(sequence.rows * batch.kSize));
       kernels::reference::attend(
-          {batch.q.data<float>() + first, width, sequence.keys + kv_first,
-           sequence.values + kv_first, batch.kKvHeads * batch.kSize, nullptr, 0, sequence.rows,
-           sequence.length, batch.kSize, sequence.length - sequence.rows + 1, true, 0.25F},
+          {batch.q.data<float>() + first, width,
+           static_cast<const float*>(sequence.kv.keys) + kv_first,
+           static_cast<const float*>(sequence.kv.values) + kv_first, batch.kKvHeads * batch.kSize,
+           nullptr, 0, sequence.rows, sequence.length, batch.kSize,
+           sequence.length - sequence.rows + 1, true, 0.25F},
           expected.data());
       for (int64_t i = 0; i < sequence.rows * batch.kSize; ++i) {
         const float actual = out.data<float>()[first + i / batch.kSize * width + i % batch.kSize];
@@ -304,6 +316,80 @@ TEST(AttendCausal, DoesNotDependOnThreadsNorOnBatchMates) {
   EXPECT_EQ(std::memcmp(single.raw(), both.rows(150, 151).raw(), single.nbytes()), 0);
 }
 
+/// A cache [G, capacity, E] of one dtype with room around what is written.
+struct TinyCache {
+  static constexpr int64_t kCapacity = 9;
+  Tensor keys, values;
+  Tensor key_scales = Tensor::zeros(DType::f32, {2, kCapacity});
+  Tensor value_scales = Tensor::zeros(DType::f32, {2, kCapacity});
+
+  explicit TinyCache(DType dtype)
+      : keys(Tensor::zeros(dtype, {2, kCapacity, 8})),
+        values(Tensor::zeros(dtype, {2, kCapacity, 8})) {}
+
+  KvView view() const {
+    return {keys.raw(),
+            values.raw(),
+            keys.dtype(),
+            kCapacity * 8,
+            8,
+            key_scales.data<float>(),
+            value_scales.data<float>(),
+            kCapacity};
+  }
+
+  /// What element e of head g of token t is worth.
+  double worth(const Tensor& vectors, const Tensor& scales, int64_t g, int64_t t, int64_t e) const {
+    const int64_t at = (g * kCapacity + t) * 8 + e;
+    if (vectors.dtype() == DType::f32) return static_cast<double>(vectors.data<float>()[at]);
+    if (vectors.dtype() == DType::f16) return static_cast<double>(to_f32(vectors.data<f16>()[at]));
+    return static_cast<double>(scales.data<float>()[g * kCapacity + t]) *
+           static_cast<double>(vectors.data<int8_t>()[at]);
+  }
+};
+
+TEST(StoreKv, RoundsEachVectorToItsPlaceAndTouchesNoOther) {
+  const Tensor keys = normal_tensor({4, 16}, 40);
+  const Tensor values = normal_tensor({4, 16}, 41);
+  Bench bench(2);
+  for (const auto& [dtype, tolerance] :
+       {std::pair{DType::f32, 0.0}, std::pair{DType::f16, 2e-3}, std::pair{DType::i8, 2e-2}}) {
+    const TinyCache cache(dtype);
+    const CausalSequence sequence{1, 3, 7, cache.view()};  // rows 1 to 3 become tokens 4 to 6
+    store_kv(bench.ctx, keys, values, {&sequence, 1}, 2);
+    for (int64_t g = 0; g < 2; ++g) {
+      for (int64_t t = 0; t < TinyCache::kCapacity; ++t) {
+        for (int64_t e = 0; e < 8; ++e) {
+          const bool is_new = t >= 4 && t < 7;
+          const int64_t source = (t - 3) * 16 + g * 8 + e;
+          const auto key = is_new ? static_cast<double>(keys.data<float>()[source]) : 0.0;
+          const auto value = is_new ? static_cast<double>(values.data<float>()[source]) : 0.0;
+          EXPECT_NEAR(cache.worth(cache.keys, cache.key_scales, g, t, e), key, tolerance);
+          EXPECT_NEAR(cache.worth(cache.values, cache.value_scales, g, t, e), value, tolerance);
+        }
+      }
+    }
+  }
+}
+
+TEST(StoreKv, CallsI8WithoutScalesABug) {
+  const TinyCache cache(DType::i8);
+  CausalSequence sequence{0, 1, 1, cache.view()};
+  sequence.kv.value_scales = nullptr;
+  const Tensor rows = normal_tensor({1, 16}, 42);
+  Bench bench(1);
+  EXPECT_THROW(store_kv(bench.ctx, rows, rows, {&sequence, 1}, 2), Bug);
+}
+
+TEST(AttendCausal, GivesStreamedHeadsTheSameBitsTogetherAndApart) {
+  // Two key heads: up to two threads their query heads stream together, beyond each is a task.
+  const CausalBatch batch;
+  expect_same_bits_for_any_thread_count([&](Context& ctx) {
+    return attend_causal(ctx, batch.q.rows(150, 151), {{{0, 1, 88, batch.sequences[1].kv, true}}},
+                         batch.kHeads, batch.kKvHeads);
+  });
+}
+
 TEST(AttendCausal, CallsASequenceOutsideTheBatchABug) {
   CausalBatch batch;
   batch.sequences[1].row_begin = 151;
@@ -326,8 +412,7 @@ TEST(Ops, AllocateNothingFromTheHeapInSteadyState) {
   GTEST_SKIP() << "operator new belongs to the sanitizer";
 #endif
   const CausalBatch batch;
-  const std::vector<CausalSequence> sequences = {
-      {0, 1, 160, batch.sequences[0].keys, batch.sequences[0].values}};
+  const std::vector<CausalSequence> sequences = {{0, 1, 160, batch.sequences[0].kv, true}};
   const Tensor x = normal_tensor({1, 64}, 25);
   const Tensor weight = normal_tensor({64, 64}, 26, DType::bf16);
   const Tensor gain = normal_tensor({64}, 27, DType::f16);

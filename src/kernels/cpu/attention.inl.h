@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cpu/attention_stream.inl.h"
 #include "kernels/cpu/gemm.inl.h"
+#include "kernels/cpu/kv.inl.h"
 #include "kernels/cpu/math.inl.h"
-#include "kernels/cpu/norm.inl.h"
 #include "kernels/kernels.h"
 
 /// Attention of one head, blocked over queries and keys (Dao et al., "FlashAttention", 2022) so
@@ -20,8 +21,6 @@ inline constexpr int64_t kQueryPanels = kTileColumns >= 32 ? 4 : 8;
 inline constexpr int64_t kQueryBlock = kQueryPanels * kTileColumns;
 // Keys done together: whole tiles, about 128.
 inline constexpr int64_t kKeyBlock = 128 / isa::kTileRows * isa::kTileRows;
-// Where a masked score stands: small enough to vanish, finite so that differences stay numbers.
-inline constexpr float kMasked = -1e30F;
 
 /// What one block of queries carries over the blocks of keys, kTileColumns queries side by side.
 struct QueryPanel {
@@ -34,11 +33,6 @@ struct QueryPanel {
   int64_t seen_by_any;
   int64_t seen_by_all;
 };
-
-/// Keys that query `query` sees: the first so many.
-inline int64_t keys_seen(const AttentionArgs& args, int64_t query) {
-  return args.causal ? least(args.keys, args.first_seen + query) : args.keys;
-}
 
 /// Packs and scales queries [first, first + count) and clears what is summed.
 inline void start_panel(const AttentionArgs& args, int64_t first, int64_t count,
@@ -170,18 +164,17 @@ inline void finish_panel(const AttentionArgs& args, int64_t first, int64_t count
 /// Fills `block` with keys and values [first, first + count).
 inline void load_keys(const AttentionArgs& args, int64_t first, int64_t count, KeyBlock& block) {
   block.count = count;
-  pack_rows({.x = args.k + first * args.kv_stride,
-             .x_stride = args.kv_stride,
+  // Keys wait where the values will lie until they are packed.
+  widen_vectors(args, args.k, args.k_scales, {first, count}, block.values);
+  pack_rows({.x = block.values,
+             .x_stride = args.head_dim,
              .rows = count,
              .depth = args.head_dim,
              .panel_rows = isa::kTileRows,
              .row_begin = 0,
              .row_end = count,
              .packed = block.keys});
-  for (int64_t j = 0; j < count; ++j) {
-    __builtin_memcpy(block.values + j * args.head_dim, args.v + (first + j) * args.kv_stride,
-                     static_cast<uint64_t>(args.head_dim) * sizeof(float));
-  }
+  widen_vectors(args, args.v, args.v_scales, {first, count}, block.values);
 }
 
 /// Takes the first `keys` keys of a block, the first of which is key `first`, into a panel.
@@ -217,85 +210,20 @@ inline void attend_block(const AttentionArgs& args, int64_t first, int64_t count
   }
 }
 
-/// Dot products of one query with `count` keys, four at a time.
-inline void score_keys(const float* query, const AttentionArgs& args, int64_t first, int64_t count,
-                       float* scores) {
-  constexpr int64_t kTogether = 4;
-  for (int64_t j = 0; j < count; j += kTogether) {
-    const float* key[kTogether];
-    F32 sum[kTogether];
-    for (int64_t i = 0; i < kTogether; ++i) {
-      key[i] = args.k + (first + least(j + i, count - 1)) * args.kv_stride;
-      sum[i] = isa::zero();
-    }
-    for (int64_t e = 0; e < args.head_dim; e += kLanes) {
-      const int64_t lanes = least(kLanes, args.head_dim - e);
-      const F32 x = isa::load_partial(query + e, lanes);
-      for (int64_t i = 0; i < kTogether; ++i) {
-        sum[i] = isa::fma(isa::load_partial(key[i] + e, lanes), x, sum[i]);
-      }
-    }
-    for (int64_t i = 0; i < kTogether && j + i < count; ++i) {
-      scores[j + i] = isa::reduce_add(sum[i]) * args.scale;
-    }
+/// One head of queries, blocked.
+inline void attend_blocked(const AttentionArgs& args) {
+  for (int64_t first = 0; first < args.queries; first += kQueryBlock) {
+    attend_block(args, first, least(kQueryBlock, args.queries - first));
   }
-}
-
-/// mixed [E] = factor * mixed + sum_j weights[j] * v[first + j].
-inline void mix_values(const AttentionArgs& args, int64_t first, int64_t count,
-                       const float* weights, float factor, float* mixed) {
-  for (int64_t e = 0; e < args.head_dim; e += 2 * kLanes) {
-    const int64_t low = least(kLanes, args.head_dim - e);
-    const int64_t rest = args.head_dim - e - low;
-    const int64_t high = least(kLanes, rest);
-    const float* value = args.v + first * args.kv_stride + e;
-    F32 sum_low = isa::mul(isa::set(factor), isa::load_partial(mixed + e, low));
-    F32 sum_high = isa::mul(isa::set(factor), isa::load_partial(mixed + e + low, high));
-    for (int64_t j = 0; j < count; ++j, value += args.kv_stride) {
-      const F32 weight = isa::set(weights[j]);
-      sum_low = isa::fma(weight, isa::load_partial(value, low), sum_low);
-      sum_high = isa::fma(weight, isa::load_partial(value + low, high), sum_high);
-    }
-    isa::store_partial(mixed + e, low, sum_low);
-    isa::store_partial(mixed + e + low, high, sum_high);
-  }
-}
-
-/// One query that sees keys [0, seen): a stream over keys and values.
-inline void attend_one(const AttentionArgs& args, int64_t query, int64_t seen) {
-  constexpr int64_t kStreamBlock = 256;
-  alignas(64) float scores[kStreamBlock];
-  float* out = args.out + query * args.out_stride;
-  for (int64_t e = 0; e < args.head_dim; ++e)
-    out[e] = 0.0F;
-  float most = kMasked;
-  float total = 0.0F;
-  for (int64_t key = 0; key < seen; key += kStreamBlock) {
-    const int64_t keys = least(kStreamBlock, seen - key);
-    score_keys(args.q + query * args.q_stride, args, key, keys, scores);
-    const float before = most;
-    const float block_most = largest(scores, keys);
-    most = block_most > most ? block_most : most;
-    const F32 shift = isa::set(most);
-    map(scores, keys, scores, [shift](F32 x) { return exp(isa::sub(x, shift)); });
-    float factor = before - most;
-    map(&factor, 1, &factor, Exp{});
-    total = total * factor + sum(scores, keys);
-    mix_values(args, key, keys, scores, factor, out);
-  }
-  const F32 factor = isa::set(1.0F / total);
-  map(out, args.head_dim, out, [factor](F32 x) { return isa::mul(x, factor); });
 }
 
 void attend(const AttentionArgs& args) noexcept {
-  if (args.queries <= kFewQueries) {
-    for (int64_t i = 0; i < args.queries; ++i) {
-      attend_one(args, i, keys_seen(args, i));
-    }
-    return;
-  }
-  for (int64_t first = 0; first < args.queries; first += kQueryBlock) {
-    attend_block(args, first, least(kQueryBlock, args.queries - first));
+  if (args.streams) return attend_stream(args);
+  for (int64_t head = 0; head < args.heads; ++head) {
+    AttentionArgs one = args;
+    one.q += head * args.head_dim;
+    one.out += head * args.head_dim;
+    attend_blocked(one);
   }
 }
 

@@ -62,6 +62,20 @@ inline F32 widen(const f16* x) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))};
 }
 
+inline F32 widen(const int8_t* x) {
+  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes))};
+}
+
+inline void narrow(f16* y, F32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y),
+                      _mm512_cvtps_ph(a.value, _MM_FROUND_TO_NEAREST_INT));
+}
+
+inline float widen_one(const int8_t* x) {
+  return static_cast<float>(*x);
+}
+
 inline float widen_one(const float* x) {
   return *x;
 }

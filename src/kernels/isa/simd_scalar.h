@@ -65,6 +65,28 @@ inline F32 widen(const f16* x) {
   return {__builtin_bit_cast(float, sign | bits)};
 }
 
+inline F32 widen(const int8_t* x) {
+  return {static_cast<float>(*x)};
+}
+
+/// To the nearest half, ties to even; overflow gives infinity, NaN stays NaN.
+inline void narrow(f16* y, F32 a) {
+  const auto bits = __builtin_bit_cast(uint32_t, a.value);
+  const uint32_t sign = (bits >> 16) & 0x8000U;
+  const uint32_t magnitude = bits & 0x7fffffffU;
+  uint32_t half = (magnitude + 0xfffU + ((magnitude >> 13) & 1U) - 0x38000000U) >> 13;
+  if (magnitude > 0x7f800000U) {
+    half = 0x7e00U;
+  } else if (magnitude >= 0x477ff000U) {
+    half = 0x7c00U;
+  } else if (magnitude < 0x38800000U) {
+    // Subnormal: adding 0.5 puts the half's last bit at the float's last bit.
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5F;
+    half = __builtin_bit_cast(uint32_t, shifted) - 0x3f000000U;
+  }
+  y->bits = static_cast<uint16_t>(sign | half);
+}
+
 /// One element.
 template <typename T>
 inline float widen_one(const T* x) {

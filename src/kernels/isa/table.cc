@@ -10,6 +10,7 @@
 #include "kernels/cpu/dequantise.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/gemm_packed.inl.h"
+#include "kernels/cpu/kv.inl.h"
 #include "kernels/cpu/math.inl.h"
 #include "kernels/cpu/norm.inl.h"
 #include "kernels/cpu/peak.inl.h"
@@ -47,6 +48,7 @@ const CpuKernels VILA_ISA = {
     .exp = kernels::apply<Exp>,
     .axpy = kernels::axpy,
     .dot = kernels::dot,
+    .narrow = kernels::narrow,
     .widen = kernels::widen,
     .fma_loop = kernels::fma_loop,
     .dot_loop = kernels::dot_loop,

@@ -50,6 +50,24 @@ inline __m512i cvtepu16_epi32(__m256i words) {
   return _mm512_loadu_si512(wide);
 }
 
+/// To the nearest half, ties to even: the only rounding that is asked for.
+inline __m256i cvtps_ph(__m512 value, int) {
+  float lanes[16];
+  _mm512_storeu_ps(lanes, value);
+  const __m128i low = _mm256_cvtps_ph(_mm256_loadu_ps(lanes), _MM_FROUND_TO_NEAREST_INT);
+  const __m128i high = _mm256_cvtps_ph(_mm256_loadu_ps(lanes + 8), _MM_FROUND_TO_NEAREST_INT);
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+inline __m512i cvtepi8_epi32(__m128i bytes) {
+  signed char narrow[16];
+  int wide[16];
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(narrow), bytes);
+  for (int i = 0; i < 16; ++i)
+    wide[i] = narrow[i];
+  return _mm512_loadu_si512(wide);
+}
+
 inline __m256i cvtepi32_epi16(__m512i words) {
   int wide[16];
   unsigned short narrow[16];
@@ -136,6 +154,10 @@ inline __m512i madd_epi16(__m512i a, __m512i b) {
 #define _mm512_maskz_loadu_ps emulated::maskz_loadu_ps
 #define _mm512_mask_storeu_ps emulated::mask_storeu_ps
 #define _mm512_cvtph_ps emulated::cvtph_ps
+#undef _mm512_cvtps_ph
+#define _mm512_cvtps_ph emulated::cvtps_ph
+#undef _mm512_cvtepi8_epi32
+#define _mm512_cvtepi8_epi32 emulated::cvtepi8_epi32
 #define _mm512_cvtepu16_epi32 emulated::cvtepu16_epi32
 #define _mm512_cvtepi32_epi16 emulated::cvtepi32_epi16
 #define _mm512_cvtepi32_ps emulated::cvtepi32_ps
