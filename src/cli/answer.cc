@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/answer.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
@@ -45,6 +46,27 @@ engine::Request make_request(const Question& question, const text::ChatTemplate&
   return request;
 }
 
+std::string timings_text(const engine::Result& result) {
+  const engine::Timings& t = result.timings;
+  const engine::Usage& usage = result.usage;
+  std::string text = fmt::format(
+      "pictures {:.0f} ms, prompt of {} tokens ({} known) {:.0f} ms, answer of {} tokens {:.0f} ms "
+      "({:.0f} tokens/s)",
+      t.media + t.vision, usage.prompt_tokens, usage.cached_tokens, t.prefill,
+      usage.completion_tokens, t.decode, per_second(usage.completion_tokens, t.decode));
+  if (usage.drafted_tokens > 0) {
+    text +=
+        fmt::format(", {} of {} guessed tokens right", usage.accepted_tokens, usage.drafted_tokens);
+  }
+  return text;
+}
+
+Json work_json(const engine::Usage& usage) {
+  return {{"cached_tokens", usage.cached_tokens},
+          {"drafted_tokens", usage.drafted_tokens},
+          {"accepted_tokens", usage.accepted_tokens}};
+}
+
 Json result_json(const engine::Result& result, const text::Tokenizer& tokenizer) {
   Json json = {{"text", result.text},
                {"finish_reason", result.finish_reason},
@@ -58,7 +80,8 @@ Json result_json(const engine::Result& result, const text::Tokenizer& tokenizer)
                  {"vision", result.timings.vision},
                  {"prefill", result.timings.prefill},
                  {"decode", result.timings.decode}}},
-               {"prefill_tok_s", per_second(result.usage.prompt_tokens, result.timings.prefill)},
+               {"prefill_tok_s", per_second(result.usage.prompt_tokens - result.usage.cached_tokens,
+                                            result.timings.prefill)},
                {"decode_tok_s", per_second(result.usage.completion_tokens, result.timings.decode)}};
   if (!result.logprobs.empty()) json["logprobs"] = logprobs_json(result.logprobs, tokenizer);
   return json;

@@ -50,7 +50,8 @@ BenchWork bench_work(const engine::Engine& engine, const media::Image& picture) 
   return {.operations_per_token = 2 * matrix_elements(config, "model.layers."),
           .operations_per_picture = picture_operations(config, picture),
           .weight_bytes_per_token = static_cast<double>(engine.decode_bytes()),
-          .kv_bytes_per_position = static_cast<double>(model::KvCache::bytes(config.llm, 1))};
+          .kv_bytes_per_position =
+              static_cast<double>(model::KvCache::bytes(config.llm, 1, engine.kv()))};
 }
 
 }  // namespace vila::cli

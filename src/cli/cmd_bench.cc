@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_info.h"
@@ -73,6 +74,7 @@ Speed measure(engine::Engine& engine, const BenchOptions& options, bool with_ima
   request.options.temperature = 0;
   request.options.max_tokens = options.gen;
   request.options.ignore_eos = true;
+  request.options.speculate = engine::Speculate::off;  // a filler text is guessed too well
   if (with_image) request.prompt = std::string(spec::kImagePlaceholder) + request.prompt;
   Speed speed;
   std::vector<double> media, vision, prefill, decode;
@@ -140,7 +142,7 @@ engine::Engine make_engine(const BenchOptions& options) {
   if (options.random.empty()) return load_engine(options.model, context);
   const spec::VilaConfig config = random_config(options.random);
   check_memory({.weights = random_weight_bytes(config),
-                .kv_cache = model::KvCache::bytes(config.llm, context)},
+                .kv_cache = model::KvCache::bytes(config.llm, context, kv_dtype(options.model))},
                options.model);
   const engine::LoadOptions load = load_options(options.model);
   engine::Workspace maker(load);

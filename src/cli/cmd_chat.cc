@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/answer.h"
 #include "cli/chat_session.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -21,6 +22,7 @@ struct ChatOptions {
   ModelOptions model;
   engine::GenerateOptions sampling;
   std::optional<std::string> system;
+  bool has_timings = false;
 };
 
 constexpr const char* kHelp =
@@ -47,7 +49,9 @@ Slash parse_slash(const std::string& line) {
 class Chat {
  public:
   Chat(engine::Engine& engine, const ChatOptions& options)
-      : engine_(engine), session_(options.sampling, options.system) {}
+      : engine_(engine),
+        session_(options.sampling, options.system),
+        has_timings_(options.has_timings) {}
 
   int run() {
     const bool is_terminal = isatty(STDIN_FILENO) == 1;
@@ -127,6 +131,7 @@ class Chat {
       write_out("\n");
       interrupt_.clear();
       session_.answer(result.text);
+      if (has_timings_) print_note(timings_text(result));
     } catch (const Error&) {
       session_.withdraw();
       throw;
@@ -135,6 +140,7 @@ class Chat {
 
   engine::Engine& engine_;
   ChatSession session_;
+  bool has_timings_;
   InterruptGuard interrupt_;
 };
 
@@ -143,12 +149,13 @@ class Chat {
 Action add_chat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
   app.add_option("--system", options->system, "Text above the conversation");
+  app.add_flag("--timings", options->has_timings, "Say on stderr how long each step took");
   add_engine_options(app, options->model);
   add_sampling_options(app, options->sampling);
   return [options] {
     check_sampling(options->sampling);
     constexpr int64_t kChatContext = 4096;
-    engine::Engine engine = load_engine(options->model, kChatContext);
+    engine::Engine engine = load_engine(options->model, kChatContext, true);
     return Chat(engine, *options).run();
   };
 }

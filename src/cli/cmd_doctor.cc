@@ -71,7 +71,8 @@ Json model_json(const fs::path& model, double bytes_per_second) {
   try {
     const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
     const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-    const MemoryNeed need = memory_need(checkpoint, config, config.model_max_length);
+    const MemoryNeed need =
+        memory_need(checkpoint, config, config.model_max_length, engine::LoadOptions{}.kv);
     row["weights"] = need.weights;
     row["kv_cache"] = need.kv_cache;
     row["context"] = config.model_max_length;

@@ -119,7 +119,7 @@ int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
 Json memory_json(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                  const InspectOptions& options) {
   const int64_t context = options.context > 0 ? options.context : config.model_max_length;
-  const MemoryNeed need = memory_need(checkpoint, config, context);
+  const MemoryNeed need = memory_need(checkpoint, config, context, kv_dtype(options.model));
   const int64_t vision = vision_peak(config, options.images);
   return {{"context", std::min(context, config.model_max_length)},
           {"images", options.images},
@@ -266,6 +266,7 @@ Action add_inspect(CLI::App& app) {
       ->type_name("MODEL");
   app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
   app.add_flag("--memory", options->has_memory, "What it needs: weights, KV cache, vision, total");
+  add_kv_option(app, options->model);
   app.add_option("--context", options->context, "Tokens that --memory plans for")
       ->type_name("N")
       ->check(CLI::PositiveNumber);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/stopwatch.h"
+#include "cli/answer.h"
 #include "cli/batch.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -78,17 +79,6 @@ int64_t context_bound(const Question& question, int64_t tokens_per_image) {
          question.options.max_tokens;
 }
 
-void print_timings(const engine::Result& result, double load_ms) {
-  const engine::Timings& t = result.timings;
-  const double decode_tok_s =
-      t.decode > 0 ? static_cast<double>(result.usage.completion_tokens) / t.decode * 1e3 : 0;
-  print_note(fmt::format(
-      "load {:.0f} ms, pictures {:.0f} ms, prompt of {} tokens {:.0f} ms, answer of {} tokens "
-      "{:.0f} ms ({:.0f} tokens/s)",
-      load_ms, t.media + t.vision, result.usage.prompt_tokens, t.prefill,
-      result.usage.completion_tokens, t.decode, decode_tok_s));
-}
-
 int run_one(const RunOptions& options) {
   Question question = read_question(options);
   const Stopwatch media_time;
@@ -111,10 +101,13 @@ int run_one(const RunOptions& options) {
   result.timings.media += decode_ms;
   if (!options.has_json) write_out("\n");
   if (interrupt.is_raised()) throw Error(ErrorCode::cancelled, "stopped");
-  if (options.has_timings) print_timings(result, engine.load_ms());
+  if (options.has_timings) {
+    print_note(fmt::format("load {:.0f} ms, {}", engine.load_ms(), timings_text(result)));
+  }
   if (options.has_json) {
     Json json = result_json(result, engine.tokenizer());
     json["timings_ms"]["load"] = engine.load_ms();
+    json["work"] = work_json(result.usage);
     json["peak_rss_bytes"] = peak_resident_bytes();
     write_json(json);
   }

@@ -54,6 +54,14 @@ void add_model_option(CLI::App& app, ModelOptions& options) {
       ->type_name("MODEL");
 }
 
+void add_kv_option(CLI::App& app, ModelOptions& options) {
+  app.add_option("--kv", options.kv,
+                 "Keys and values in f32, f16 or int8: memory against precision")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f32", "f16", "int8"}))
+      ->capture_default_str();
+}
+
 void add_engine_options(CLI::App& app, ModelOptions& options) {
   add_model_option(app, options);
   app.add_option("-t,--threads", options.threads, "Threads (default: all cores)")
@@ -68,23 +76,30 @@ void add_engine_options(CLI::App& app, ModelOptions& options) {
                  "What packed weights are multiplied with: int8 (rounded, fast) or f32 (exact)")
       ->check(CLI::IsMember({"int8", "f32"}))
       ->capture_default_str();
+  add_kv_option(app, options);
   app.add_option("--memory-limit", options.memory_limit, "Refuse to start above this many bytes")
       ->type_name("BYTES")
       ->check(CLI::PositiveNumber);
+}
+
+DType kv_dtype(const ModelOptions& options) {
+  if (options.kv == "int8") return DType::i8;
+  return options.kv == "f32" ? DType::f32 : DType::f16;
 }
 
 engine::LoadOptions load_options(const ModelOptions& options) {
   return {.threads = options.threads,
           .isa = options.isa,
           .activations = options.activations == "f32" ? ops::PackedActivations::float32
-                                                      : ops::PackedActivations::int8};
+                                                      : ops::PackedActivations::int8,
+          .kv = kv_dtype(options)};
 }
 
 MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
-                       int64_t context) {
-  return {
-      .weights = checkpoint.weight_bytes(),
-      .kv_cache = model::KvCache::bytes(config.llm, std::min(context, config.model_max_length))};
+                       int64_t context, DType kv) {
+  const int64_t tokens = std::min(context, config.model_max_length);
+  return {.weights = checkpoint.weight_bytes(),
+          .kv_cache = model::KvCache::bytes(config.llm, tokens, kv)};
 }
 
 int64_t available_memory() {
@@ -101,12 +116,14 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
        options.memory_limit > 0 ? " (--memory-limit)" : " free");
 }
 
-engine::Engine load_engine(const ModelOptions& options, int64_t context) {
+engine::Engine load_engine(const ModelOptions& options, int64_t context, bool keeps_answers) {
   check_device(options.device);
   const formats::Checkpoint checkpoint = formats::open_checkpoint(resolve_model(options.model));
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-  check_memory(memory_need(checkpoint, config, context), options);
-  return engine::Engine::load(checkpoint, load_options(options));
+  check_memory(memory_need(checkpoint, config, context, kv_dtype(options)), options);
+  engine::LoadOptions load = load_options(options);
+  if (keeps_answers) load.kept_tokens = context;
+  return engine::Engine::load(checkpoint, load);
 }
 
 }  // namespace vila::cli

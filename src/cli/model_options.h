@@ -19,6 +19,7 @@ struct ModelOptions {
   int threads = 0;
   std::string isa;
   std::string device = "cpu";
+  std::string kv = "f16";
   int64_t memory_limit = 0;  // bytes; 0: what the machine has free
   std::string activations = "int8";
 };
@@ -26,8 +27,14 @@ struct ModelOptions {
 /// Registers -m/--model alone.
 void add_model_option(CLI::App& app, ModelOptions& options);
 
-/// Registers --model, --threads, --isa, --device, --memory-limit and --activations.
+/// Registers --kv alone.
+void add_kv_option(CLI::App& app, ModelOptions& options);
+
+/// Registers --model, --threads, --isa, --device, --kv, --memory-limit and --activations.
 void add_engine_options(CLI::App& app, ModelOptions& options);
+
+/// The type of keys and values that --kv names.
+DType kv_dtype(const ModelOptions& options);
 
 /// How to compute, as the options say.
 engine::LoadOptions load_options(const ModelOptions& options);
@@ -42,7 +49,7 @@ struct MemoryNeed {
 
 /// What a checkpoint needs for `context` tokens, or for all that the model takes if that is less.
 MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
-                       int64_t context);
+                       int64_t context, DType kv);
 
 /// Bytes the machine, or the container around us, can still give.
 int64_t available_memory();
@@ -53,6 +60,10 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options);
 /// Resolves the name, checks memory for `context` tokens, and loads.
 /// @throws Error as resolve_model(), check_memory() and Engine::load(); Error{invalid_argument} for
 /// a device that this build does not have.
-engine::Engine load_engine(const ModelOptions& options, int64_t context);
+///
+/// With `keeps_answers` the engine keeps keys and values of the last answer, as a conversation
+/// needs them, in a cache of `context` tokens.
+engine::Engine load_engine(const ModelOptions& options, int64_t context,
+                           bool keeps_answers = false);
 
 }  // namespace vila::cli

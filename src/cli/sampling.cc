@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@ namespace vila::cli {
 namespace {
 
 using engine::GenerateOptions;
+using engine::Speculate;
 
 template <typename T>
 T value_as(const std::string& name, const Json& value, bool is_right_type, const char* type) {
@@ -36,6 +38,26 @@ std::vector<std::string> as_strings(const std::string& name, const Json& value) 
                          return item.is_string();
                        });
   return value_as<std::vector<std::string>>(name, value, is_list, "a string or a list of strings");
+}
+
+const std::map<std::string, Speculate>& speculate_names() {
+  static const std::map<std::string, Speculate> names = {
+      {"off", Speculate::off}, {"lookup", Speculate::lookup}, {"auto", Speculate::automatic}};
+  return names;
+}
+
+Speculate as_speculate(const std::string& name, const Json& value) {
+  const auto found = speculate_names().find(value.is_string() ? value.get<std::string>() : "");
+  if (found == speculate_names().end()) {
+    fail(ErrorCode::invalid_argument, "{}: expected off, lookup or auto, found {}", name,
+         value.dump());
+  }
+  return found->second;
+}
+
+std::string speculate_name(Speculate speculate) {
+  const auto& names = speculate_names();
+  return std::ranges::find(names, speculate, [](const auto& row) { return row.second; })->first;
 }
 
 void require(bool is_valid, const char* name, const char* expected, double found) {
@@ -75,6 +97,16 @@ void add_sampling_options(CLI::App& app, GenerateOptions& options) {
   app.add_option("--logprobs", options.logprobs, "Log probabilities of each token and N others")
       ->group(group)
       ->type_name("N");
+  app.add_option_function<std::string>(
+         "--speculate",
+         [&options](const std::string& name) {
+           options.speculate = as_speculate("speculate", name);
+         },
+         "Try guessed tokens together: off, lookup (where the text repeats itself) or auto (where "
+         "that is measured to be faster); the answer is the same (default: auto)")
+      ->group(group)
+      ->check(CLI::IsMember({"off", "lookup", "auto"}))
+      ->type_name("MODE");
 }
 
 bool set_sampling(GenerateOptions& options, const std::string& name, const Json& value) {
@@ -98,6 +130,8 @@ bool set_sampling(GenerateOptions& options, const std::string& name, const Json&
     options.stop = as_strings(key, value);
   else if (key == "logprobs")
     options.logprobs = as_integer(key, value);
+  else if (key == "speculate")
+    options.speculate = as_speculate(key, value);
   else
     return false;
   return true;
@@ -112,7 +146,8 @@ Json sampling_json(const GenerateOptions& options) {
           {"seed", options.seed},
           {"max_tokens", options.max_tokens},
           {"stop", options.stop},
-          {"logprobs", options.logprobs}};
+          {"logprobs", options.logprobs},
+          {"speculate", speculate_name(options.speculate)}};
 }
 
 void check_sampling(const GenerateOptions& options) {

@@ -13,7 +13,7 @@ class App;
 namespace vila::cli {
 
 /// Registers --temperature, --top-k, --top-p, --min-p, --repeat-penalty, --seed, --max-tokens,
-/// --stop and --logprobs, bound to `options`, whose values are the defaults shown.
+/// --stop, --logprobs and --speculate, bound to `options`, whose values are the defaults shown.
 void add_sampling_options(CLI::App& app, engine::GenerateOptions& options);
 
 /// Sets one option by its JSON name ("top_k"; "top-k" is the same).

@@ -27,6 +27,7 @@ TEST(Sampling, SetsEveryOptionThatItShows) {
   changed["top_k"] = 7;
   changed["seed"] = 11;
   changed["stop"] = {"###", "END"};
+  changed["speculate"] = "lookup";
 
   for (const auto& [name, value] : changed.items()) {
     EXPECT_TRUE(set_sampling(options, name, value)) << name;
@@ -51,6 +52,8 @@ TEST(Sampling, SaysWhenANameIsUnknownOrAValueHasTheWrongType) {
   EXPECT_FALSE(set_sampling(options, "temprature", 1));
   EXPECT_THROW(set_sampling(options, "temperature", "hot"), Error);
   EXPECT_THROW(set_sampling(options, "top_k", 1.5), Error);
+  EXPECT_THROW(set_sampling(options, "speculate", "sometimes"), Error);
+  EXPECT_THROW(set_sampling(options, "speculate", 1), Error);
 }
 
 TEST(Sampling, RefusesValuesOutOfRange) {

@@ -2,13 +2,16 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "engine/picture_cache.h"
+#include "engine/row_history.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "model/vila.h"
@@ -40,7 +43,8 @@ using Active = std::map<size_t, std::unique_ptr<Sequence>>;
 bool has_room(const Active& active, const spec::DecoderConfig& config) {
   int64_t kv_bytes = 0;
   for (const auto& [index, sequence] : active) {
-    kv_bytes += model::KvCache::bytes(config, sequence->cache().capacity());
+    kv_bytes +=
+        model::KvCache::bytes(config, sequence->cache().capacity(), sequence->cache().dtype());
   }
   return active.empty() || (active.size() < kMaxBatch && kv_bytes < kMaxBatchKvBytes);
 }
@@ -55,6 +59,9 @@ void attempt(Engine::BatchResult& slot, const Body& body) {
   }
 }
 
+// Fewer rows in common than this are computed again sooner than they are found and copied.
+constexpr int64_t kLeastShared = 8;
+
 std::span<const float> row(const Tensor& matrix, int64_t index) {
   return matrix.rows(index, index + 1).values<float>();
 }
@@ -64,6 +71,8 @@ std::span<const float> row(const Tensor& matrix, int64_t index) {
 struct Engine::State {
   State(const formats::Checkpoint& checkpoint, const LoadOptions& options)
       : workspace(options),
+        kv(options.kv),
+        kept_tokens(options.kept_tokens),
         model(model::Vila::load(checkpoint, workspace.context().pool)),
         tokenizer(text::load_tokenizer(checkpoint.tokenizer_folder)),
         jinja(text::read_chat_template(checkpoint.tokenizer_folder)),
@@ -79,20 +88,41 @@ struct Engine::State {
 
   State(model::Vila loaded, std::unique_ptr<text::Tokenizer> words, const LoadOptions& options)
       : workspace(options),
+        kv(options.kv),
+        kept_tokens(options.kept_tokens),
         model(std::move(loaded)),
         tokenizer(std::move(words)),
         end_ids(spec::media_end_ids(model.config(), *tokenizer)) {}
 
-  std::unique_ptr<Sequence> start(const Request& request, const OnText& on_text);
+  // Gives the cache for a prompt of these rows, for `capacity` of them, its common part filled.
+  using OpenCache = std::function<model::KvCache(const RowHistory& rows, int64_t capacity)>;
+
+  std::unique_ptr<Sequence> start(const Request& request, const OpenCache& open_cache,
+                                  const OnText& on_text);
+  model::KvCache continue_kept(const RowHistory& rows, int64_t capacity);
+  model::KvCache copy_shared(const Active& active, const RowHistory& rows, int64_t capacity) const;
+  void keep(Sequence& sequence);
   std::vector<text::TokenId> tokenize(const Request& request,
                                       const EncodedPictures& pictures) const;
   void prefill(Sequence& sequence, const Tensor& rows);
   Tensor step(std::span<Sequence* const> sequences);
+  void advance(Sequence& sequence);
+  void try_draft(Sequence& sequence, std::span<const text::TokenId> draft);
   void step_all(const Active& active, std::span<BatchResult> results);
 
   ops::Context& context() { return workspace.context(); }
 
   Workspace workspace;
+  DType kv;             // of keys and values
+  int64_t kept_tokens;  // capacity of `kept`; 0: nothing is kept
+
+  // Keys and values of the last answer.
+  struct Kept {
+    model::KvCache cache;
+    RowHistory rows;
+  };
+
+  std::optional<Kept> kept;
   model::Vila model;
   std::unique_ptr<text::Tokenizer> tokenizer;
   std::string jinja;                   // the tokenizer's own chat template; may be empty
@@ -118,7 +148,8 @@ std::vector<text::TokenId> Engine::State::tokenize(const Request& request,
 }
 
 // From a request to a sequence whose first token is chosen.
-std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnText& on_text) {
+std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OpenCache& open_cache,
+                                               const OnText& on_text) {
   const spec::VilaConfig& config = model.config();
   const auto images = static_cast<int64_t>(request.images.size());
   validate(request.options);
@@ -141,8 +172,12 @@ std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnT
   if (layout.length == 0) {
     fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least one token");
   }
+  RowHistory rows(ids, layout, encoded.media);
+  model::KvCache cache =
+      open_cache(rows, Sequence::rows_needed(config, request.options, layout.length));
   auto sequence = std::make_unique<Sequence>(
-      Sequence::Start{config, *tokenizer, request.options, ids, layout.length}, on_text);
+      Sequence::Start{config, *tokenizer, request.options, ids, std::move(rows), std::move(cache)},
+      on_text);
   sequence->usage().image_tokens =
       std::accumulate(media_rows.begin(), media_rows.end(), int64_t{0});
   sequence->timings().media = timings.media;
@@ -153,10 +188,52 @@ std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OnT
   return sequence;
 }
 
+// The kept cache cut to what `rows` begin with, or a new one. The last row is always computed
+// again: the next token is chosen from what comes out of it.
+model::KvCache Engine::State::continue_kept(const RowHistory& rows, int64_t capacity) {
+  capacity = std::max(capacity, std::min(kept_tokens, model.config().model_max_length));
+  if (!kept) return model::KvCache(model.config().llm, capacity, kv);
+  Kept last = *std::exchange(kept, std::nullopt);
+  const int64_t shared = std::min(last.rows.common_prefix(rows), rows.size() - 1);
+  if (last.cache.capacity() >= capacity) {
+    last.cache.truncate(shared);
+    return std::move(last.cache);
+  }
+  model::KvCache cache(model.config().llm, capacity, kv);
+  cache.copy_prefix(last.cache, shared);
+  return cache;
+}
+
+// A new cache with what the prompt has in common with another of the batch. Only rows of that
+// one's prompt are taken, as those of its answer were summed in another order.
+model::KvCache Engine::State::copy_shared(const Active& active, const RowHistory& rows,
+                                          int64_t capacity) const {
+  int64_t most = 0;
+  Sequence* best = nullptr;
+  for (const auto& [index, sequence] : active) {
+    const int64_t shared = std::min(
+        {sequence->rows().common_prefix(rows), rows.size() - 1, sequence->usage().prompt_tokens});
+    if (shared <= most) continue;
+    most = shared;
+    best = sequence.get();
+  }
+  model::KvCache cache(model.config().llm, capacity, kv);
+  if (best != nullptr && most >= kLeastShared) cache.copy_prefix(best->cache(), most);
+  return cache;
+}
+
+void Engine::State::keep(Sequence& sequence) {
+  if (kept_tokens == 0) return;
+  RowHistory rows = sequence.rows();
+  rows.truncate(sequence.cache().length());
+  kept = Kept{std::move(sequence.cache()), std::move(rows)};
+}
+
+// Runs the rows that the cache does not have.
 void Engine::State::prefill(Sequence& sequence, const Tensor& rows) {
   const int64_t count = rows.dim(0);
   const int64_t step = rows_per_step(model.config().llm, 0);
-  for (int64_t begin = 0; begin < count; begin += step) {
+  for (int64_t begin = sequence.cache().length(); begin < count; begin += step) {
     ArenaScope scope(context().arena);
     const int64_t end = std::min(begin + step, count);
     const model::SequenceStep part{&sequence.cache(), end - begin};
@@ -173,12 +250,47 @@ Tensor Engine::State::step(std::span<Sequence* const> sequences) {
   std::vector<model::SequenceStep> steps;
   for (Sequence* sequence : sequences) {
     ids.push_back(sequence->last_token());
-    steps.push_back({&sequence->cache(), 1});
+    steps.push_back({.cache = &sequence->cache(), .rows = 1, .streams = true});
   }
   Tensor logits = model.decode(context(), model.embed(context(), ids), steps);
   for (Sequence* sequence : sequences)
-    sequence->timings().decode += watch.milliseconds();
+    sequence->record_step(0, 0, watch.milliseconds());
   return logits;
+}
+
+// Chooses the next token of one sequence, or several where its text is guessed right.
+void Engine::State::advance(Sequence& sequence) {
+  const std::vector<text::TokenId> draft = sequence.draft();
+  if (!draft.empty()) return try_draft(sequence, draft);
+  Sequence* const only = &sequence;
+  const Tensor logits = step({&only, 1});
+  sequence.accept(row(logits, 0));
+}
+
+// Runs the last token and a guess of those behind it in one step, then chooses one token after the
+// other: each from the logits that it would have alone, since no row's bits depend on the rows
+// behind it. A wrong guess ends the step, and what it left in the cache is forgotten.
+void Engine::State::try_draft(Sequence& sequence, std::span<const text::TokenId> draft) {
+  const Stopwatch watch;
+  context().arena.reset();
+  std::vector<text::TokenId> ids = {sequence.last_token()};
+  ids.insert(ids.end(), draft.begin(), draft.end());
+  model::KvCache& cache = sequence.cache();
+  const int64_t before = cache.length();
+  const model::SequenceStep part{
+      .cache = &cache, .rows = static_cast<int64_t>(ids.size()), .streams = true};
+  const Tensor logits = model.decode(context(), model.embed(context(), ids), {&part, 1}, true);
+  const double milliseconds = watch.milliseconds();
+  cache.truncate(before + 1);
+  int64_t right = 0;
+  sequence.accept(row(logits, 0));
+  while (right < std::ssize(draft) && !sequence.is_finished() &&
+         sequence.last_token() == draft[static_cast<size_t>(right)]) {
+    cache.advance(1);
+    ++right;
+    sequence.accept(row(logits, right));
+  }
+  sequence.record_step(std::ssize(draft), right, milliseconds);
 }
 
 // The same for a batch, and the choice of the tokens; what fails in one stays in its slot.
@@ -235,6 +347,10 @@ int64_t Engine::weight_bytes() const {
   return state_->model.weight_bytes();
 }
 
+DType Engine::kv() const {
+  return state_->kv;
+}
+
 int64_t Engine::decode_bytes() const {
   return state_->model.decode_bytes();
 }
@@ -248,10 +364,13 @@ double Engine::load_ms() const {
 }
 
 Result Engine::generate(const Request& request, const OnText& on_text) {
-  const std::unique_ptr<Sequence> sequence = state_->start(request, on_text);
-  Sequence* const only = sequence.get();
+  const auto open_cache = [this](const RowHistory& rows, int64_t capacity) {
+    return state_->continue_kept(rows, capacity);
+  };
+  const std::unique_ptr<Sequence> sequence = state_->start(request, open_cache, on_text);
   while (!sequence->is_finished())
-    sequence->accept(row(state_->step({&only, 1}), 0));
+    state_->advance(*sequence);
+  state_->keep(*sequence);
   return sequence->take_result();
 }
 
@@ -259,9 +378,13 @@ std::vector<Engine::BatchResult> Engine::generate_batch(std::span<const Request>
   std::vector<BatchResult> results(requests.size());
   Active active;
   size_t next = 0;
+  const auto open_cache = [&](const RowHistory& rows, int64_t capacity) {
+    return state_->copy_shared(active, rows, capacity);
+  };
   while (next < requests.size() || !active.empty()) {
     if (next < requests.size() && has_room(active, config().llm)) {
-      attempt(results[next], [&] { active.emplace(next, state_->start(requests[next], {})); });
+      attempt(results[next],
+              [&] { active.emplace(next, state_->start(requests[next], open_cache, {})); });
       ++next;
     } else {
       state_->step_all(active, results);
@@ -288,7 +411,7 @@ std::vector<double> Engine::token_losses(std::span<const text::TokenId> ids) {
   }
   std::vector<double> losses;
   if (count < 2) return losses;
-  model::KvCache cache(llm, count);
+  model::KvCache cache(llm, count, state_->kv);
   const int64_t step = rows_per_step(llm, llm.vocab_size);
   for (int64_t begin = 0; begin < count - 1; begin += step) {
     context().arena.reset();

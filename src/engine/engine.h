@@ -42,16 +42,21 @@ class Engine {
   int64_t weight_bytes() const;
   /// Bytes of weights that one token of an answer reads.
   int64_t decode_bytes() const;
+  /// The type of keys and values: f32, f16 or i8.
+  DType kv() const;
   const model::Vila& model() const;
   double load_ms() const;
 
-  /// Streams to `on_text` whose pieces add up to the result's text.
+  /// Streams to `on_text` whose pieces add up to the result's text. With LoadOptions::kept_tokens,
+  /// rows that the last answer began with as well are not computed again; results then equal those
+  /// of a whole prefill to rounding.
   /// @throws Error{invalid_argument} placeholders and pictures differ, or the prompt is longer than
   ///         the model's context (both numbers in the message), or an option is out of range.
   Result generate(const Request& request, const OnText& on_text = {});
 
   /// Many requests, decoded together; a failed one gives its Error in place of a result. Each
-  /// result equals what generate() gives.
+  /// result equals what generate() gives. Prompts that begin alike while they are decoded together
+  /// share the prefill of that part.
   struct BatchResult {
     std::optional<Result> result;
     std::string error;

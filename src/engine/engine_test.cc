@@ -195,7 +195,7 @@ TEST(Engine, PrefillsALongPromptInChunksAsAtOnce) {
   config.llm.max_position_embeddings = 1500;
   const test::TemporaryFolder folder;
   test::write_tiny_checkpoint(folder.path(), {.config = config});
-  Engine engine = Engine::load(folder.path(), {.threads = 2});
+  Engine engine = Engine::load(folder.path(), {.threads = 2, .kv = DType::f32});
   Request request = greedy_request("", 1);
   for (int i = 0; i < 1300; ++i)
     request.prompt += static_cast<char>('0' + i * i % 10);

@@ -14,6 +14,10 @@
 
 namespace vila::engine {
 
+/// Whether to try several guessed tokens in one step: never, wherever the text repeats itself, or
+/// where that is measured to be faster. The answer is the same.
+enum class Speculate { off, lookup, automatic };
+
 /// How to choose tokens and when to stop. Names are those of llama.cpp, OpenAI and Hugging Face.
 struct GenerateOptions {
   double temperature = 0.2;  // 0: greedy, lowest id on a tie
@@ -26,6 +30,7 @@ struct GenerateOptions {
   std::vector<std::string> stop;  // stop strings, left out of the text
   bool ignore_eos = false;        // go on to max_tokens after EOS: for measurements
   int64_t logprobs = -1;          // >= 0: logprob of each token and of that many alternatives
+  Speculate speculate = Speculate::automatic;
 };
 
 /// A prompt as text (template already applied, "<image>" where pictures go) and its pictures.
@@ -46,7 +51,10 @@ struct TokenLogprob {
 struct Usage {
   int64_t prompt_tokens = 0;  // rows of the spliced prompt, pictures included
   int64_t image_tokens = 0;
+  int64_t cached_tokens = 0;  // rows of the prompt whose keys and values were there already
   int64_t completion_tokens = 0;
+  int64_t drafted_tokens = 0;   // guessed tokens that were tried
+  int64_t accepted_tokens = 0;  // and those that were right
 };
 
 /// Where the time of a request went, in milliseconds.

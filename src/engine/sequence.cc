@@ -9,13 +9,6 @@
 namespace vila::engine {
 namespace {
 
-// Rows of prompt and answer, as far as the context reaches. The sum cannot overflow: rows are at
-// most the context.
-int64_t cache_capacity(const Sequence::Start& start) {
-  const int64_t context = start.config.model_max_length;
-  return start.rows + std::min(start.options.max_tokens, context - start.rows);
-}
-
 // Special tokens never show in the text, so a stop string such as "<|eot_id|>" is met by its id.
 std::vector<text::TokenId> end_ids(const Sequence::Start& start) {
   std::vector<text::TokenId> ids = {static_cast<text::TokenId>(start.config.llm.eos_token_id),
@@ -29,20 +22,29 @@ std::vector<text::TokenId> end_ids(const Sequence::Start& start) {
 
 }  // namespace
 
-Sequence::Sequence(const Start& start, OnText on_text)
+// The sum cannot overflow: rows are at most the context.
+int64_t Sequence::rows_needed(const spec::VilaConfig& config, const GenerateOptions& options,
+                              int64_t prompt_rows) {
+  return prompt_rows + std::min(options.max_tokens, config.model_max_length - prompt_rows);
+}
+
+Sequence::Sequence(Start start, OnText on_text)
     : tokenizer_(start.tokenizer),
       end_ids_(end_ids(start)),
       max_tokens_(start.options.max_tokens),
       ignores_eos_(start.options.ignore_eos),
       logprobs_(start.options.logprobs),
       on_text_(std::move(on_text)),
-      cache_(start.config.llm, cache_capacity(start)),
+      cache_(std::move(start.cache)),
+      rows_(std::move(start.rows)),
+      speculation_(start.options.speculate, start.ids),
       sampler_(start.options, start.config.llm.vocab_size),
       stop_(start.options.stop),
       detokenizer_(start.tokenizer) {
   for (const text::TokenId id : start.ids)
     sampler_.accept(id);
-  result_.usage.prompt_tokens = start.rows;
+  result_.usage.prompt_tokens = rows_.size();
+  result_.usage.cached_tokens = cache_.length();
   if (max_tokens_ == 0) finish("length");
 }
 
@@ -60,6 +62,8 @@ void Sequence::choose(std::span<const float> logits) {
   }
   sampler_.accept(id);
   result_.token_ids.push_back(id);
+  rows_.add(id);
+  speculation_.accept(id);
   if (logprobs_ >= 0) result_.logprobs.push_back(token_logprob(logits, id, logprobs_));
   const bool goes_on = emit(stop_.push(detokenizer_.push(id)));
   const auto count = static_cast<int64_t>(result_.token_ids.size());
@@ -68,6 +72,19 @@ void Sequence::choose(std::span<const float> logits) {
   } else if (count >= max_tokens_ || cache_.length() >= cache_.capacity()) {
     finish("length");
   }
+}
+
+std::vector<text::TokenId> Sequence::draft() {
+  const int64_t tokens = max_tokens_ - static_cast<int64_t>(result_.token_ids.size());
+  const int64_t rows = cache_.capacity() - cache_.length();
+  return speculation_.draft(std::min(tokens, rows) - 1);
+}
+
+void Sequence::record_step(int64_t drafted, int64_t right, double milliseconds) {
+  result_.timings.decode += milliseconds;
+  result_.usage.drafted_tokens += drafted;
+  result_.usage.accepted_tokens += right;
+  speculation_.record(drafted, right, milliseconds);
 }
 
 bool Sequence::ends(text::TokenId id) const {

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/row_history.h"
 #include "engine/sampler.h"
+#include "engine/speculation.h"
 #include "engine/stop.h"
 #include "model/kv_cache.h"
 #include "spec/config.h"
@@ -19,19 +21,28 @@ namespace vila::engine {
 /// thread.
 class Sequence {
  public:
-  /// What an answer starts from. `ids` is the prompt (pictures as kImageToken), `rows` its length
-  /// after splicing.
+  /// What an answer starts from. `ids` is the prompt (pictures as kImageToken), `rows` what stands
+  /// in each row of it, `cache` holds the keys and values of the first of them, maybe of none.
   struct Start {
     const spec::VilaConfig& config;
     const text::Tokenizer& tokenizer;
     const GenerateOptions& options;
     std::span<const text::TokenId> ids;
-    int64_t rows = 0;
+    RowHistory rows;
+    model::KvCache cache;
   };
 
-  Sequence(const Start& start, OnText on_text);
+  /// Rows of prompt and answer, as far as the context reaches.
+  static int64_t rows_needed(const spec::VilaConfig& config, const GenerateOptions& options,
+                             int64_t prompt_rows);
+
+  Sequence(Start start, OnText on_text);
 
   model::KvCache& cache() noexcept { return cache_; }
+
+  /// What stands in the rows of prompt and answer; the cache has keys and values of the first
+  /// cache().length() of them.
+  const RowHistory& rows() const noexcept { return rows_; }
 
   Timings& timings() noexcept { return result_.timings; }
 
@@ -45,6 +56,12 @@ class Sequence {
   /// Chooses the next token from its logits [V] and decides whether the answer ends.
   /// @throws Error{failed} when the logits are not finite.
   void accept(std::span<const float> logits);
+
+  /// Tokens to try behind last_token() in one step, as far as they could be accepted; none: a plain
+  /// step. @pre as last_token()
+  std::vector<text::TokenId> draft();
+  /// What a step of this sequence alone took, how many tokens it tried and how many were right.
+  void record_step(int64_t drafted, int64_t right, double milliseconds);
 
   /// The finished answer. @pre is_finished()
   Result take_result() { return std::move(result_); }
@@ -62,6 +79,8 @@ class Sequence {
   int64_t logprobs_;
   OnText on_text_;
   model::KvCache cache_;
+  RowHistory rows_;
+  Speculation speculation_;
   Sampler sampler_;
   StopMatcher stop_;
   text::Detokenizer detokenizer_;

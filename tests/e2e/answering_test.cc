@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -111,6 +115,46 @@ TEST_F(Chat, AnswersTurnsAndKeepsThem) {
   EXPECT_EQ(saved["messages"][0]["content"], "<image>\nWhat is this?");
   EXPECT_EQ(saved["messages"][2]["content"], "Really?");
   EXPECT_EQ(saved["images"].size(), 1U);
+}
+
+// Rows of the prompts and how many of them were known, turn by turn, as --timings tells them.
+std::vector<std::pair<int, int>> prompt_rows(const std::string& timings) {
+  std::vector<std::pair<int, int>> turns;
+  const std::string mark = "prompt of ";
+  for (size_t at = timings.find(mark); at != std::string::npos; at = timings.find(mark, at + 1)) {
+    std::pair<int, int>& turn = turns.emplace_back();
+    std::sscanf(timings.c_str() + at, "prompt of %d tokens (%d known)", &turn.first, &turn.second);
+  }
+  return turns;
+}
+
+TEST_F(Chat, PrefillsOnlyWhatIsNewForEveryKvType) {
+  for (const std::string kv : {"f32", "f16", "int8"}) {
+    const ProcessResult result =
+        vila({"chat", "-m", model().string(), "--max-tokens", "4", "--timings", "--kv", kv},
+             "/image " + file("a.png") + "\nWhat is this?\nReally?\n/clear\nReally?\n");
+
+    ASSERT_EQ(result.exit_code, 0) << result.error;
+    const auto turns = prompt_rows(result.error);
+    ASSERT_EQ(turns.size(), 3U) << result.error;
+    EXPECT_EQ(turns[0].second, 0);
+    EXPECT_GE(turns[1].second, turns[0].first);  // all of the first prompt, the picture included
+    EXPECT_LT(turns[1].second, turns[1].first);
+    EXPECT_LT(turns[2].second, turns[0].first);  // another beginning
+  }
+}
+
+TEST_F(Run, AnswersAlikeWithAndWithoutGuesses) {
+  const auto ask = [&](const std::string& mode) {
+    return json_of(run({"--json", "--max-tokens", "40", "--speculate", mode, "ab ab ab ab ab"}));
+  };
+
+  const Json plain = ask("off");
+  EXPECT_EQ(plain["work"]["drafted_tokens"], 0);
+  for (const std::string mode : {"lookup", "auto"})
+    EXPECT_EQ(ask(mode)["token_ids"], plain["token_ids"]) << mode;
+  EXPECT_EQ(run({"--speculate", "sometimes", "A cat"}).exit_code, 2);
+  EXPECT_EQ(run({"--kv", "int4", "A cat"}).exit_code, 2);
 }
 
 TEST_F(Chat, GoesOnAfterEveryMistake) {

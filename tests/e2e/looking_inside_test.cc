@@ -103,6 +103,19 @@ TEST_F(Inside, InspectTellsPartsTensorsAndMemory) {
   EXPECT_FALSE(report["tensors"].empty());
 }
 
+TEST_F(Inside, InspectPlansMemoryForTheTypeOfKeysAndValues) {
+  const auto kv_bytes = [&](const std::string& kv) {
+    const Json report = json_of(
+        vila({"inspect", model().string(), "--memory", "--context", "64", "--kv", kv, "--json"}));
+    return report["memory"]["kv_cache"].get<int64_t>();
+  };
+
+  EXPECT_EQ(kv_bytes("f32"), 2 * kv_bytes("f16"));
+  const spec::DecoderConfig llm = tiny_config().llm;
+  EXPECT_EQ(kv_bytes("int8"), 2 * llm.num_hidden_layers * llm.num_key_value_heads * 64 *
+                                  (llm.head_dim + 4));  // codes and one scale
+}
+
 TEST_F(Inside, ExplainSavesWhatTheTowerSees) {
   const Json report = json_of(vila({"explain", "-m", model().string(), "--image", file("a.png"),
                                     "--out", file("seen"), "--json", "What?"}));
