@@ -134,8 +134,10 @@ Tensor BlockRunner::mixed_rows(const Block& block, const Tensor& x,
     sequences.push_back({.row_begin = begin,
                          .rows = length,
                          .length = length,
-                         .keys = k.data<float>() + begin * width,
-                         .values = v.data<float>() + begin * width});
+                         .kv = {.keys = k.data<float>() + begin * width,
+                                .values = v.data<float>() + begin * width,
+                                .head_stride = config_.head_dim,
+                                .token_stride = width}});
     begin += length;
   }
   ops::rotate(ctx_, rope_, positions, q);
