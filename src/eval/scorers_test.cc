@@ -143,6 +143,17 @@ TEST_F(Scorers, MmVetAveragesRunsAndRoundsAsNumpy) {
   EXPECT_EQ(found.metric("std of runs").shown, "2.5");
 }
 
+TEST_F(Scorers, MmVetTakesTheGradesWithTheMostRuns) {
+  folder_.write("mm-vet.json",
+                "{\"v1_0\": {\"imagename\": \"a.png\", \"question\": \"q\", \"answer\": \"1\", "
+                "\"capability\": [\"rec\"]}}");
+  folder_.write("m-grade-1runs.json", "{\"v1_0\": {\"score\": [0.1]}}");
+  folder_.write("m-grade-3runs.json", "{\"v1_0\": {\"score\": [0.2, 0.3, 0.4]}}");
+  const Score found = score("mm-vet", "{\"question_id\": 0, \"text\": \"x\"}\n");
+  EXPECT_EQ(found.metrics.front().shown, "30.0");
+  EXPECT_NE(found.notes.back().find("3runs"), std::string::npos);
+}
+
 TEST_F(Scorers, LlavaBenchCountsAReviewThatDoesNotParseAsMinusOne) {
   const Score found = score("llava-bench",
                             "{\"question_id\": 0, \"category\": \"llava_bench_conv\", "

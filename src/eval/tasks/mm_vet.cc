@@ -172,6 +172,29 @@ size_t count_runs(const std::vector<Item>& items, const Grades& grades, const fs
   return runs;
 }
 
+// How many runs every question has a grade of; 0 for grades of other questions or of a part.
+size_t complete_runs(const std::vector<Item>& items, const Grades& grades) {
+  size_t runs = SIZE_MAX;
+  for (const Item& item : items) {
+    const auto found = grades.find(item.id);
+    runs = std::min(runs, found == grades.end() ? 0 : found->second.size());
+  }
+  return runs;
+}
+
+// Of several files of grades that with the most runs, the first on a tie: its mean varies least.
+fs::path most_runs(const std::vector<Item>& items, std::span<const fs::path> paths) {
+  fs::path best = paths.front();
+  size_t most = 0;
+  for (size_t i = 0; paths.size() > 1 && i < paths.size(); ++i) {
+    const size_t runs = complete_runs(items, read_grades(paths[i]));
+    if (runs <= most) continue;
+    most = runs;
+    best = paths[i];
+  }
+  return best;
+}
+
 Score score_grades(const std::vector<Item>& items, const fs::path& path) {
   const Grades grades = read_grades(path);
   const size_t runs = count_runs(items, grades, path);
@@ -229,10 +252,13 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
                            "MM-Vet's online evaluator or a judge; then score its file of grades "
                            "as --answers");
   }
-  Score score = score_grades(read_items(data), paths.front());
+  const std::vector<Item> items = read_items(data);
+  const fs::path chosen = most_runs(items, paths);
+  Score score = score_grades(items, chosen);
   if (paths.size() > 1) {
-    score.notes.push_back(fmt::format("{} files of grades in the data, the first is scored: {}",
-                                      paths.size(), paths.front().string()));
+    score.notes.push_back(
+        fmt::format("{} files of grades in the data, that with the most runs is scored: {}",
+                    paths.size(), chosen.string()));
   }
   return score;
 }
