@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/model_files.h"
+#include "cli/model_options.h"
 #include "cli/output.h"
 #include "formats/model_package.h"
 #include "formats/vila_file.h"
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 
 struct ConvertOptions {
   std::string in;
+  std::string base;  // see ModelOptions
   std::string out;
   std::string to;     // "": by the name of `out`
   std::string dtype;  // "": as it is
@@ -35,11 +37,15 @@ DType dtype_of_name(const std::string& name) {
   return name == "bf16" ? DType::bf16 : DType::f32;
 }
 
-int convert(const ConvertOptions& options) {
+/// A file is taken as it is, weights alone as well.
+formats::ModelSource source_of(const ConvertOptions& options) {
   std::error_code ignored;
-  const bool is_file = fs::is_regular_file(options.in, ignored);
-  formats::ModelPackage package =
-      formats::open_package(is_file ? fs::path(options.in) : resolve_model(options.in));
+  if (fs::is_regular_file(options.in, ignored)) return fs::path(options.in);
+  return find_model(options.in, options.base);
+}
+
+int convert(const ConvertOptions& options) {
+  formats::ModelPackage package = formats::open_package(source_of(options));
   const std::string target = target_of(options);
   if (target != "vila") formats::dequantise_package(package);
   if (!options.dtype.empty()) formats::convert_package(package, dtype_of_name(options.dtype));
@@ -71,6 +77,7 @@ Action add_convert(CLI::App& app) {
       ->required();
   app.add_option("out", options->out, "A folder, or a .vila or .gguf file; appears when complete")
       ->required();
+  add_base_option(app, options->base);
   app.add_option("--to", options->to, "Instead of what the name of OUT says")
       ->check(CLI::IsMember({"safetensors", "gguf", "vila"}));
   app.add_option("--dtype", options->dtype,

@@ -170,9 +170,19 @@ void add_licence(const fs::path& folder, Json& report) {
   }
 }
 
+/// What the folder itself holds, where that is not a whole model.
+void add_base(const formats::ModelSource& source, Json& report) {
+  const formats::FolderKind kind = formats::folder_kind(formats::checkpoint_root(source.folder));
+  const bool is_whole = kind == formats::FolderKind::whole;
+  if (is_whole && source.base.empty()) return;
+  report["kind"] = is_whole ? "delta" : formats::folder_kind_name(kind);
+  report["base"] = formats::base_of(source, kind).folder.string();
+}
+
 Json make_report(const InspectOptions& options) {
-  const fs::path model = resolve_model(options.model.model);
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
+  const formats::ModelSource source = find_model(options.model.model, options.model.base);
+  const fs::path& model = source.folder;
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(source);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   int64_t parameters = 0;
   for (const auto& [name, tensor] : checkpoint.tensors)
@@ -189,7 +199,8 @@ Json make_report(const InspectOptions& options) {
     report["vision_config"] = spec::vision_config_json(*config.vision);
     report["tokens_per_image"] = config.tokens_per_image();
   }
-  add_tokenizer(checkpoint.folder, config, report);
+  add_base(source, report);
+  add_tokenizer(checkpoint.tokenizer_folder, config, report);
   add_licence(checkpoint.tokenizer_folder, report);
   if (options.has_tensors) report["tensors"] = tensors_json(checkpoint);
   if (options.has_memory) report["memory"] = memory_json(checkpoint, config, options);
@@ -222,6 +233,10 @@ void print_report(const Json& report) {
                         report["path"].get<std::string>(), report["generation"].get<std::string>(),
                         report["parameters"].get<double>() / 1e6,
                         report["context"].get<int64_t>()));
+  if (report.contains("base")) {
+    write_out(fmt::format("{} merged into {}\n", report["kind"].get<std::string>(),
+                          report["base"].get<std::string>()));
+  }
   if (report.contains("template")) {
     write_out(fmt::format("template {}", report["template"].get<std::string>()));
     if (report.contains("tokens_per_image")) {
@@ -264,6 +279,7 @@ Action add_inspect(CLI::App& app) {
   app.add_option("model,-m,--model", options->model.model,
                  "Checkpoint folder or name of a shipped model (default: $VILA_MODEL, else nano)")
       ->type_name("MODEL");
+  add_base_option(app, options->model.base);
   app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
   app.add_flag("--memory", options->has_memory, "What it needs: weights, KV cache, vision, total");
   add_kv_option(app, options->model);

@@ -37,6 +37,14 @@ hub::Settings hub_settings() {
   });
 }
 
+fs::path hub_cache() {
+  try {
+    return hub_settings().cache;
+  } catch (const Error&) {
+    return {};  // a model in a folder needs no cache
+  }
+}
+
 formats::HubId require_hub_id(const std::string& text) {
   if (const auto id = formats::parse_hub_id(text)) return *id;
   fail(

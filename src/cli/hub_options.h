@@ -13,6 +13,9 @@ namespace vila::cli {
 /// The Hub's settings from this process's environment. @throws as hub::read_settings()
 hub::Settings hub_settings();
 
+/// The Hub's cache; "" where no variable says where it is.
+std::filesystem::path hub_cache();
+
 /// "org/name[@revision]" as written by a person.
 /// @throws Error{invalid_argument} saying what form it must have.
 formats::HubId require_hub_id(const std::string& text);

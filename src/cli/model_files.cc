@@ -94,6 +94,13 @@ std::vector<fs::path> found_models(const fs::path& executable) {
   return models;
 }
 
+formats::ModelSource find_model(const std::string& name, const std::string& base) {
+  formats::ModelSource source(resolve_model(name));
+  if (!base.empty()) source.base = resolve_model(base);
+  source.hub_cache = hub_cache();
+  return source;
+}
+
 fs::path resolve_model(const std::string& name) {
   return resolve_model(name, executable_path());
 }

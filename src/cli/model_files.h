@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "formats/model_source.h"
+
 namespace vila::cli {
 
 /// The file of the running program.
@@ -16,6 +18,9 @@ std::filesystem::path executable_path();
 /// shipped one.
 /// @throws Error{not_found} listing every place that was tried.
 std::filesystem::path resolve_model(const std::string& name);
+
+/// The same with all that the model may build upon. @param base  --base, "" where it is not given
+formats::ModelSource find_model(const std::string& name, const std::string& base);
 
 /// The same, with the program's file given (for tests).
 std::filesystem::path resolve_model(const std::string& name,

@@ -46,7 +46,15 @@ void check_device(const std::string& device) {
 
 }  // namespace
 
+void add_base_option(CLI::App& app, std::string& base) {
+  app.add_option("--base", base,
+                 "The model that a LoRA adapter, a projector or a delta checkpoint builds on "
+                 "(default: the one that its files name)")
+      ->type_name("MODEL");
+}
+
 void add_model_option(CLI::App& app, ModelOptions& options) {
+  add_base_option(app, options.base);
   app.add_option("-m,--model", options.model,
                  "Checkpoint folder, .vila or .gguf file, pulled ORG/NAME[@REV], or shipped model "
                  "(default: "
@@ -118,7 +126,8 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
 
 engine::Engine load_engine(const ModelOptions& options, int64_t context, bool keeps_answers) {
   check_device(options.device);
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(resolve_model(options.model));
+  const formats::Checkpoint checkpoint =
+      formats::open_checkpoint(find_model(options.model, options.base));
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   check_memory(memory_need(checkpoint, config, context, kv_dtype(options)), options);
   engine::LoadOptions load = load_options(options);

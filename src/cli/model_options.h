@@ -16,6 +16,7 @@ namespace vila::cli {
 /// Which model, and on what it runs: the options that all commands with a model share.
 struct ModelOptions {
   std::string model;
+  std::string base;  // what an adapter, a projector or a delta builds on; "": what its files name
   int threads = 0;
   std::string isa;
   std::string device = "cpu";
@@ -24,7 +25,10 @@ struct ModelOptions {
   std::string activations = "int8";
 };
 
-/// Registers -m/--model alone.
+/// Registers --base. @param base  what ModelOptions::base says
+void add_base_option(CLI::App& app, std::string& base);
+
+/// Registers -m/--model and --base.
 void add_model_option(CLI::App& app, ModelOptions& options);
 
 /// Registers --kv alone.

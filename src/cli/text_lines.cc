@@ -25,7 +25,7 @@ void add_tokenizer_options(CLI::App& app, TokenizerOptions& options) {
 
 std::unique_ptr<text::Tokenizer> load_tokenizer(const TokenizerOptions& options) {
   if (!options.file.empty()) return text::load_tokenizer(options.file);
-  return text::load_tokenizer(formats::open_model_folder(resolve_model(options.model)).path);
+  return text::load_tokenizer(formats::open_model_folder(find_model(options.model, "")).path);
 }
 
 void map_json_lines(

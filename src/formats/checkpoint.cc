@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "formats/adapter.h"
+#include "formats/hub_cache.h"
 #include "formats/model_package.h"
 #include "formats/weights.h"
 
@@ -49,16 +51,15 @@ std::string tower_name(const fs::path& config_path) {
   }
 }
 
-fs::path find_tower_folder(const fs::path& folder, const std::string& name) {
-  const fs::path path = (folder / name).lexically_normal();  // an absolute name replaces folder
-  if (!fs::exists(path / "config.json")) {
-    fail(
-        ErrorCode::not_found,
-        "{}: mm_vision_tower is \"{}\": expected a CLIP folder with config.json at {}, found none; "
-        "put it there or correct mm_vision_tower",
-        (folder / "config.json").string(), name, path.string());
-  }
-  return path;
+/// The folder that config.json names as `mm_vision_tower`.
+fs::path find_tower_folder(const ModelSource& source, const fs::path& folder,
+                           const std::string& name) {
+  if (const auto found = find_named_model(source, folder, name)) return *found;
+  fail(ErrorCode::not_found,
+       "{}: mm_vision_tower is \"{}\": expected a CLIP folder with config.json at {}, found none; "
+       "put it there or correct mm_vision_tower{}",
+       (folder / "config.json").string(), name, (folder / name).lexically_normal().string(),
+       parse_hub_id(name) ? fmt::format(", or fetch it: vila pull {}", name) : "");
 }
 
 void add_tower_of_folder(Checkpoint& checkpoint, const ReadWeights& read) {
@@ -83,30 +84,32 @@ std::string flat_projector_name(std::string_view name) {
   return fmt::format("{}{}", kFlatProjectorPrefix, name);
 }
 
-std::string same_name(std::string_view name) {
-  return std::string(name);
-}
-
 /// Adds one of three folders, its names made flat.
-void add_part(Checkpoint& checkpoint, const Weights& weights,
-              std::string (*flat_name)(std::string_view)) {
+void add_part(Checkpoint& checkpoint, const Weights& weights, const std::string& part) {
   for (const auto& [name, tensor] : weights.tensors)
-    checkpoint.tensors.emplace(flat_name(name), tensor);
+    checkpoint.tensors.emplace(flat_name(part, name), tensor);
   for (const auto& [name, matrix] : weights.quantised)
-    checkpoint.quantised.emplace(flat_name(name), matrix);
+    checkpoint.quantised.emplace(flat_name(part, name), matrix);
   checkpoint.files.insert(checkpoint.files.end(), weights.files.begin(), weights.files.end());
 }
 
 Checkpoint open_three_folders(const fs::path& root, const ReadWeights& read) {
   Checkpoint checkpoint{.folder = root, .tensors = {}, .files = {}, .vision_folder = {}};
-  add_part(checkpoint, read(part_folder(root, "llm")), same_name);
-  add_part(checkpoint, read(part_folder(root, "vision_tower")), flat_tower_name);
-  add_part(checkpoint, read(part_folder(root, "mm_projector")), flat_projector_name);
+  for (const char* part : {"llm", "vision_tower", "mm_projector"})
+    add_part(checkpoint, read(part_folder(root, part)), part);
   checkpoint.vision_folder = part_folder(root, "vision_tower");
   return checkpoint;
 }
 
-Checkpoint open_flat(const fs::path& root, const ReadWeights& read) {
+/// Adds the tower that config.json names, where it is not among the tensors.
+void attach_tower(Checkpoint& checkpoint, const std::string& name, const ReadWeights& read,
+                  const ModelSource& source) {
+  if (name.empty()) return;
+  checkpoint.vision_folder = find_tower_folder(source, checkpoint.folder, name);
+  if (!has_prefix(checkpoint.tensors, kFlatTowerPrefix)) add_tower_of_folder(checkpoint, read);
+}
+
+Checkpoint open_flat(const fs::path& root, const ReadWeights& read, const ModelSource& source) {
   const std::string tower = tower_name(root / "config.json");
   Weights weights = read(root);
   Checkpoint checkpoint{
@@ -119,14 +122,12 @@ Checkpoint open_flat(const fs::path& root, const ReadWeights& read) {
   }
   checkpoint.tensors = std::move(weights.tensors);
   checkpoint.quantised = std::move(weights.quantised);
-  if (tower.empty()) return checkpoint;
-  checkpoint.vision_folder = find_tower_folder(root, tower);
-  if (!has_prefix(checkpoint.tensors, kFlatTowerPrefix)) add_tower_of_folder(checkpoint, read);
+  attach_tower(checkpoint, tower, read, source);
   return checkpoint;
 }
 
-Checkpoint open_layout(const fs::path& root, const ReadWeights& read) {
-  return has_three_folders(root) ? open_three_folders(root, read) : open_flat(root, read);
+Checkpoint open_layout(const fs::path& root, const ReadWeights& read, const ModelSource& source) {
+  return has_three_folders(root) ? open_three_folders(root, read) : open_flat(root, read, source);
 }
 
 /// A file that holds a whole model: its small files in a folder, its parts where that folder's
@@ -144,14 +145,58 @@ Checkpoint open_package_file(const fs::path& file) {
       weights.quantised = found->second;
     return weights;
   };
-  Checkpoint checkpoint = open_layout(folder.path, read);
+  Checkpoint checkpoint = open_layout(folder.path, read, file);
   checkpoint.files = {file};
   checkpoint.tokenizer_folder = folder.path;
   checkpoint.folder_owner = folder.owner;
   return checkpoint;
 }
 
+Checkpoint open_whole(const ModelSource& source) {
+  const fs::path& model = source.folder;
+  if (is_package_file(model)) return open_package_file(model);
+  if (!fs::exists(model)) {
+    fail(ErrorCode::not_found, "{}: expected a checkpoint folder or file, found nothing",
+         model.string());
+  }
+  const fs::path folder = fs::is_directory(model) ? model : folder_of_weights(model);
+  Checkpoint checkpoint = open_layout(checkpoint_root(folder), read_weights, source);
+  checkpoint.tokenizer_folder = folder;
+  return checkpoint;
+}
+
+/// A base with an adapter or a projector put onto it.
+Checkpoint open_merged(const ModelSource& source, const fs::path& folder, FolderKind kind) {
+  Checkpoint checkpoint = open_checkpoint(base_of(source, kind));
+  merge_adapter(folder, kind, checkpoint.tensors);
+  checkpoint.files.push_back(folder);
+  if (has_tokenizer(folder)) checkpoint.tokenizer_folder = folder;
+  if (!fs::exists(folder / "config.json") || has_three_folders(checkpoint.folder))
+    return checkpoint;
+  checkpoint.folder = folder;
+  if (checkpoint.vision_folder.empty())
+    attach_tower(checkpoint, tower_name(folder / "config.json"), read_weights, source);
+  return checkpoint;
+}
+
+/// Differences to a base become weights.
+void complete_delta(Checkpoint& delta, const ModelSource& source) {
+  const Checkpoint base = open_checkpoint(base_of(source, FolderKind::whole));
+  if (!base.quantised.empty() || !delta.quantised.empty()) {
+    fail(ErrorCode::invalid_model,
+         "{}: expected float weights in both the delta and its base, "
+         "found packed ones",
+         source.folder.string());
+  }
+  add_base(delta.tensors, base.tensors, source.folder.string());
+}
+
 }  // namespace
+
+std::string flat_name(std::string_view part, std::string_view name) {
+  if (part == "vision_tower") return flat_tower_name(name);
+  return part == "mm_projector" ? flat_projector_name(name) : std::string(name);
+}
 
 fs::path checkpoint_root(const fs::path& folder) {
   const bool is_run =
@@ -197,15 +242,19 @@ int64_t Checkpoint::weight_bytes() const {
   return sum;
 }
 
-Checkpoint open_checkpoint(const fs::path& model) {
-  if (is_package_file(model)) return open_package_file(model);
-  if (!fs::exists(model)) {
-    fail(ErrorCode::not_found, "{}: expected a checkpoint folder or file, found nothing",
-         model.string());
+Checkpoint open_checkpoint(const ModelSource& source) {
+  const fs::path folder = checkpoint_root(source.folder);
+  const FolderKind kind = folder_kind(folder);
+  if (kind != FolderKind::whole) return open_merged(source, folder, kind);
+  Checkpoint checkpoint = open_whole(source);
+  if (!source.base.empty()) {
+    complete_delta(checkpoint, source);
+  } else if (looks_like_delta(checkpoint.tensors)) {
+    fail(ErrorCode::invalid_model,
+         "{}: expected weights, found differences to those of another model (a delta checkpoint); "
+         "name that model with --base MODEL",
+         folder.string());
   }
-  const fs::path folder = fs::is_directory(model) ? model : folder_of_weights(model);
-  Checkpoint checkpoint = open_layout(checkpoint_root(folder), read_weights);
-  checkpoint.tokenizer_folder = folder;
   return checkpoint;
 }
 

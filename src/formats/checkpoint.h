@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "formats/model_source.h"
 #include "formats/quantised_matrix.h"
 #include "tensor/tensor.h"
 
@@ -61,7 +63,15 @@ std::filesystem::path folder_of_weights(const std::filesystem::path& file);
 /// Names are those of the flat layout throughout: "layers.1" of mm_projector/ is
 /// "model.mm_projector.1", every tower stands below
 /// "model.vision_tower.vision_tower.vision_model.".
+///
+/// Adapters and projectors (formats/model_source.h) are merged into their base; where source.base
+/// is given and the model is whole, its weights are differences to that base. The config is the
+/// folder's own where it has one and the base is not of three folders.
 /// @throws Error{not_found | invalid_model} naming folder and file.
-Checkpoint open_checkpoint(const std::filesystem::path& model);
+Checkpoint open_checkpoint(const ModelSource& source);
+
+/// The name in the flat layout of a tensor of `part`: "" (the folder itself), "llm", "vision_tower"
+/// or "mm_projector".
+std::string flat_name(std::string_view part, std::string_view name);
 
 }  // namespace vila::formats

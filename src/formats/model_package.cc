@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/adapter.h"
+#include "formats/checkpoint.h"
 #include "formats/gguf_text_model.h"
 #include "formats/safetensors.h"
 #include "formats/vila_file.h"
@@ -59,17 +61,25 @@ Json config_of(const ModelPackage& package, const std::string& name) {
   return parse_json(found->second, name);
 }
 
-/// A tower that stands elsewhere comes along, and the config then names its new place.
-void add_distant_tower(ModelPackage& package, const fs::path& folder) {
+/// Makes config.json name the package's own tower.
+void name_tower(ModelPackage& package) {
   Json config = config_of(package, "config.json");
-  if (!config.is_object() || !config.contains(kTowerKey) || !config[kTowerKey].is_string()) return;
-  const fs::path tower = (folder / config[kTowerKey].get<std::string>()).lexically_normal();
-  const fs::path inside = tower.lexically_relative(folder.lexically_normal());
-  const bool is_child = !inside.empty() && *inside.begin() != ".." && !inside.has_parent_path();
-  if (is_child || !fs::exists(tower / "config.json")) return;
-  add_part(package, tower, kTowerPart);
+  if (!config.is_object() || !config.contains(kTowerKey)) return;
   config[kTowerKey] = kTowerPart;
   package.files["config.json"] = config.dump(2) + "\n";
+}
+
+/// A tower that stands elsewhere comes along, and the config then names its new place.
+void add_distant_tower(ModelPackage& package, const ModelSource& source, const fs::path& folder) {
+  const Json config = config_of(package, "config.json");
+  if (!config.is_object() || !config.contains(kTowerKey) || !config[kTowerKey].is_string()) return;
+  const auto tower = find_named_model(source, folder, config[kTowerKey].get<std::string>());
+  if (!tower) return;
+  const fs::path inside = tower->lexically_relative(folder.lexically_normal());
+  const bool is_child = !inside.empty() && *inside.begin() != ".." && !inside.has_parent_path();
+  if (is_child) return;
+  add_part(package, *tower, kTowerPart);
+  name_tower(package);
 }
 
 /// Weights that AWQ packed are told by their form now; a config that says how they stood in their
@@ -87,7 +97,7 @@ void drop_quantization(ModelPackage& package) {
   }
 }
 
-ModelPackage open_folder(const fs::path& folder) {
+ModelPackage open_whole_folder(const ModelSource& source, const fs::path& folder) {
   ModelPackage package;
   add_part(package, folder, "");
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -96,11 +106,78 @@ ModelPackage open_folder(const fs::path& folder) {
         entry.is_directory() && !name.starts_with(".") && fs::exists(entry.path() / "config.json");
     if (is_part) add_part(package, entry.path(), name);
   }
-  add_distant_tower(package, folder);
+  add_distant_tower(package, source, folder);
   drop_quantization(package);
   if (package.parts.empty()) {
     fail(ErrorCode::not_found, "{}: expected weights in the folder, found none", folder.string());
   }
+  return package;
+}
+
+/// All float tensors by their flat names.
+TensorMap flat_tensors(const ModelPackage& package) {
+  TensorMap tensors;
+  for (const auto& [part, content] : package.parts) {
+    for (const auto& [name, tensor] : content)
+      tensors.emplace(flat_name(part, name), tensor);
+  }
+  return tensors;
+}
+
+/// Puts tensors back where they stood; those that no part had go to the folder itself.
+void put_back(const TensorMap& tensors, ModelPackage& package) {
+  std::map<std::string, Tensor*, std::less<>> places;
+  for (auto& [part, content] : package.parts) {
+    for (auto& [name, tensor] : content)
+      places.emplace(flat_name(part, name), &tensor);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    const auto found = places.find(name);
+    if (found != places.end()) {
+      *found->second = tensor;
+    } else {
+      package.parts[""].insert_or_assign(name, tensor);
+    }
+  }
+}
+
+/// Small files of an adapter's own: its config where the base is flat, its tokenizer, …
+void overlay_files(ModelPackage& package, const fs::path& folder) {
+  const bool is_flat = !package.files.contains("llm/config.json");
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_config = name == "config.json" || name == "generation_config.json";
+    const bool is_wanted = name != "adapter_config.json" && (is_flat || !is_config);
+    if (!is_wanted || !entry.is_regular_file() || is_weight_file(entry.path())) continue;
+    if (entry.file_size() <= kMaxSmallFile) package.files[name] = read_file(entry.path());
+  }
+}
+
+ModelPackage open_merged_folder(const ModelSource& source, const fs::path& folder,
+                                FolderKind kind) {
+  ModelPackage package = open_package(base_of(source, kind));
+  TensorMap tensors = flat_tensors(package);
+  merge_adapter(folder, kind, tensors);
+  put_back(tensors, package);
+  overlay_files(package, folder);
+  if (package.files.contains(std::string(kTowerPart) + "/config.json")) {
+    name_tower(package);
+  } else {
+    add_distant_tower(package, source, folder);
+  }
+  return package;
+}
+
+ModelPackage open_folder(const ModelSource& source) {
+  const fs::path folder = checkpoint_root(source.folder);
+  const FolderKind kind = folder_kind(folder);
+  if (kind != FolderKind::whole) return open_merged_folder(source, folder, kind);
+  ModelPackage package = open_whole_folder(source, folder);
+  if (source.base.empty()) return package;
+  const ModelPackage base = open_package(base_of(source, kind));
+  TensorMap tensors = flat_tensors(package);
+  add_base(tensors, flat_tensors(base), folder.string());
+  put_back(tensors, package);
   return package;
 }
 
@@ -149,8 +226,9 @@ void write_content(const fs::path& folder, const ModelPackage& package) {
 
 }  // namespace
 
-ModelPackage open_package(const fs::path& path) {
-  if (fs::is_directory(path)) return open_folder(path);
+ModelPackage open_package(const ModelSource& source) {
+  const fs::path& path = source.folder;
+  if (fs::is_directory(path)) return open_folder(source);
   const MappedFile file(path);
   if (looks_like_gguf(file.bytes())) return open_gguf(path);
   if (looks_like_vila(file.bytes())) return read_vila(path);

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "formats/model_source.h"
 #include "formats/quantised_matrix.h"
 #include "formats/small_files.h"
 #include "formats/weight_file.h"
@@ -26,9 +27,10 @@ bool is_package_file(const std::filesystem::path& path);
 
 /// Opens a checkpoint folder of any layout, a .vila file or a GGUF file (told by content), or one
 /// weight file (without small files). A tower that config.json names outside the folder comes along
-/// as "vision_tower".
+/// as "vision_tower". Adapters, projectors and, where source.base is given, deltas come merged into
+/// their base, in the base's layout.
 /// @throws Error{not_found | invalid_model} naming what is wrong.
-ModelPackage open_package(const std::filesystem::path& path);
+ModelPackage open_package(const ModelSource& source);
 
 /// Makes floats (f32) of every quantised matrix, for containers that hold nothing else.
 /// @throws Error{invalid_model}

@@ -68,7 +68,11 @@ ModelFolder unfold(const SmallFiles& files) {
   return {path, std::move(folder)};
 }
 
-ModelFolder open_model_folder(const fs::path& model) {
+ModelFolder open_model_folder(const ModelSource& source) {
+  const fs::path& model = source.folder;
+  const FolderKind kind = folder_kind(model);
+  if (kind != FolderKind::whole && !has_tokenizer(model))
+    return open_model_folder(base_of(source, kind));
   if (fs::is_directory(model)) return {model};
   if (is_package_file(model)) return unfold(open_package(model).files);
   return {model.parent_path()};

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "formats/model_source.h"
+
 namespace vila::formats {
 
 /// Configs, tokenizers and other small files of a model by their path in its folder.
@@ -29,9 +31,9 @@ struct ModelFolder {
 
 /// The folder of a model of any form: a folder itself; of a .vila or GGUF file one made for the
 /// small files inside, below the system's folder for temporary files; of any other file (weights)
-/// the folder that it stands in.
+/// the folder that it stands in. Of an adapter without a tokenizer, that of its base.
 /// @throws Error{not_found | invalid_model | failed}
-ModelFolder open_model_folder(const std::filesystem::path& model);
+ModelFolder open_model_folder(const ModelSource& source);
 
 /// The same of files that were read already.
 ModelFolder unfold(const SmallFiles& files);
