@@ -14,4 +14,7 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
 /// Python's str.replace(from, to). @pre !from.empty()
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
 
+/// Python's str.strip() of UTF-8: no white space, that of Unicode included, at either end. A view.
+std::string_view strip(std::string_view text);
+
 }  // namespace vila

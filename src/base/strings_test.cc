@@ -21,5 +21,13 @@ TEST(Strings, ReplacesFromLeftToRightAndNeverInWhatItWrote) {
   EXPECT_EQ(replace_all("", "x", "y"), "");
 }
 
+TEST(Strip, TakesWhiteSpaceOffBothEndsAsPythonDoes) {
+  EXPECT_EQ(strip(" \t\n a b \r\v\f"), "a b");
+  EXPECT_EQ(strip("\u00a0\u3000x\u2028\x1f"), "x");
+  EXPECT_EQ(strip("\u200bx"), "\u200bx");  // a zero-width space is none to Python
+  EXPECT_EQ(strip(" \n "), "");
+  EXPECT_EQ(strip(""), "");
+}
+
 }  // namespace
 }  // namespace vila

@@ -13,10 +13,13 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) {
     if (token.content.empty() || by_content_.contains(token.content)) continue;
     by_content_.emplace(token.content, token.id);
     const TokenId id = token.id;
-    if (by_id_.emplace(id, std::move(token)).second) longest_first_.push_back(id);
+    const auto first = static_cast<unsigned char>(token.content.front());
+    if (by_id_.emplace(id, std::move(token)).second) by_first_byte_[first].push_back(id);
   }
-  std::ranges::stable_sort(longest_first_, std::greater<>(),
-                           [this](TokenId id) { return by_id_.at(id).content.size(); });
+  for (std::vector<TokenId>& ids : by_first_byte_) {
+    std::ranges::stable_sort(ids, std::greater<>(),
+                             [this](TokenId id) { return by_id_.at(id).content.size(); });
+  }
 }
 
 const AddedToken* AddedTokens::find(TokenId id) const {
@@ -29,8 +32,9 @@ const AddedToken* AddedTokens::find(std::string_view content) const {
   return found == by_content_.end() ? nullptr : find(found->second);
 }
 
+// The longest that begins `text`, which is not empty. Nearly every byte of a text begins none.
 const AddedToken* AddedTokens::match(std::string_view text) const {
-  for (const TokenId id : longest_first_) {
+  for (const TokenId id : by_first_byte_[static_cast<unsigned char>(text.front())]) {
     const AddedToken& token = by_id_.at(id);
     if (text.starts_with(token.content)) return &token;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -46,7 +47,7 @@ class AddedTokens {
 
   std::map<TokenId, AddedToken> by_id_;
   std::map<std::string, TokenId, std::less<>> by_content_;
-  std::vector<TokenId> longest_first_;
+  std::array<std::vector<TokenId>, 256> by_first_byte_;  // each longest first
 };
 
 }  // namespace vila::text

@@ -163,6 +163,12 @@ class Description {
   Json root_;
 };
 
+struct WordHash {
+  using is_transparent = void;
+
+  size_t operator()(std::string_view word) const { return std::hash<std::string_view>()(word); }
+};
+
 class ByteBpe final : public Tokenizer {
  public:
   ByteBpe(const Description& file, const ByteBpeOptions& options)
@@ -309,7 +315,7 @@ class ByteBpe final : public Tokenizer {
   std::vector<TokenId> encode_word(std::string_view word) const {
     std::vector<TokenId> ids;
     if (ignores_merges_) {
-      const auto whole = whole_words_.find(std::string(word));
+      const auto whole = whole_words_.find(word);
       if (whole != whole_words_.end()) return {whole->second};
     }
     merger_.encode(word, ids);
@@ -321,9 +327,10 @@ class ByteBpe final : public Tokenizer {
   bool ignores_merges_;
   TextSplitter splitter_;
   BpeMerger merger_;
-  std::vector<std::string> pieces_;                       // by id, as the file spells them
-  std::vector<std::string> bytes_;                        // by id, what they decode to
-  std::unordered_map<std::string, TokenId> whole_words_;  // bytes of a token; with ignore_merges
+  std::vector<std::string> pieces_;  // by id, as the file spells them
+  std::vector<std::string> bytes_;   // by id, what they decode to
+  // Bytes of a token to it, with ignore_merges; searched without a copy of the word.
+  std::unordered_map<std::string, TokenId, WordHash, std::equal_to<>> whole_words_;
   AddedTokens added_;
   AddedTokens plain_added_;  // those that are not special
   std::vector<TokenId> begin_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "text/chat_template_table.h"
 
 namespace vila::text {
@@ -64,13 +65,6 @@ std::string render_llama_3(const ChatTemplate& row, std::string_view system,
   return text;
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kWhite = " \t\n\v\f\r";
-  const size_t begin = text.find_first_not_of(kWhite);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
-}
-
 /// @param system  the whole system turn, empty for none.
 std::string render_jinja(const ChatTemplate& row, std::string_view system,
                          std::span<const Turn> turns) {
@@ -82,7 +76,7 @@ std::string render_jinja(const ChatTemplate& row, std::string_view system,
       continue;
     }
     text += role_of(row, turn);
-    text += marks.trims ? trimmed(turn.text) : turn.text;
+    text += marks.trims ? strip(turn.text) : turn.text;
     text += turn.is_user ? marks.user_end : marks.assistant_end;
   }
   return text;
@@ -195,7 +189,7 @@ std::string without_pictures(std::string_view text) {
   std::string rest(text);
   for (size_t at; (at = rest.find(kPicture)) != std::string::npos;)
     rest.erase(at, kPicture.size());
-  return std::string(trimmed(rest));
+  return std::string(strip(rest));
 }
 
 }  // namespace
