@@ -24,6 +24,8 @@ CONFINED = {
     "zlib.h": ["src/formats/*", "tests/support/*", "tests/fuzz/*"],
     "png.h": ["src/media/decode*", "src/media/encode*"],
     "webp/*": ["src/media/decode*"],
+    "libav*": ["src/media/video_ffmpeg.cc"],
+    "libsw*": ["src/media/video_ffmpeg.cc"],
     "librsvg/*": ["src/data/nano/svg_render*"],
     "cairo*": ["src/data/nano/svg_render*"],
     "archive*.h": ["src/data/*", "src/eval/xlsx.cc", "tests/support/*"],

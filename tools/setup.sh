@@ -7,9 +7,10 @@ runtime_packages=(
   nlohmann-json3-dev libfmt-dev libcli11-dev libyaml-cpp-dev libjpeg62-turbo-dev libpng-dev
   zlib1g-dev libwebp-dev libsentencepiece-dev libpcre2-dev libglib2.0-dev librsvg2-dev libcairo2-dev libarchive-dev libssl-dev libcurl4-openssl-dev)
 
-# Builds the trainer and the tests as well, and checks the code.
+# Builds the trainer, the tests and the reading of videos as well, and checks the code.
 test_packages=(
   "${runtime_packages[@]}"
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
   libtorch-dev libgtest-dev libgmock-dev libsimde-dev python3 clang-format universal-ctags xz-utils)
 
 say() { printf '%s\n' "$*" >&2; }

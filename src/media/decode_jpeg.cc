@@ -156,7 +156,7 @@ Image decode_jpeg(const EncodedImage& encoded) {
   if (channels == 2 || channels > 4) encoded.fail_damaged("JPEG", "its number of channels");
 
   fail_if_not(start(decoder));
-  Image image(width, height);
+  Image image = Image::unwritten(width, height);
   const bool is_read =
       channels == 4 ? read_cmyk(decoder, image)
                     : read_rows(decoder, image.pixels.data(), static_cast<size_t>(width * 3));

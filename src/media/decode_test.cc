@@ -202,18 +202,15 @@ TEST(Decode, ReadsWhatEncodePngWrote) {
 TEST(DecodePpm, ReadsHeadersWithComments) {
   const Image image = decode("P6\n# made by hand\n2 # width\n1\n255\nabcdef");
   EXPECT_EQ(image.width, 2);
-  EXPECT_EQ(image.pixels, (std::vector<uint8_t>{'a', 'b', 'c', 'd', 'e', 'f'}));
+  EXPECT_EQ(image.pixels, (Pixels{'a', 'b', 'c', 'd', 'e', 'f'}));
 }
 
 TEST(DecodePpm, ScalesOtherLargestValuesAsPillow) {
   // Pillow 10.2: round(value / max * 255), half to even; grey beyond 8 bits is clipped at 255.
   using namespace std::string_view_literals;
-  EXPECT_EQ(decode("P5 3 1 4\n\0\x01\x04"sv).pixels,
-            (std::vector<uint8_t>{0, 0, 0, 64, 64, 64, 255, 255, 255}));
-  EXPECT_EQ(decode("P6 1 1 65535\n\x01\x00\x80\x00\xFF\xFF"sv).pixels,
-            (std::vector<uint8_t>{1, 128, 255}));
-  EXPECT_EQ(decode("P5 2 1 65535\n\x00\x07\x01\x00"sv).pixels,
-            (std::vector<uint8_t>{7, 7, 7, 255, 255, 255}));
+  EXPECT_EQ(decode("P5 3 1 4\n\0\x01\x04"sv).pixels, (Pixels{0, 0, 0, 64, 64, 64, 255, 255, 255}));
+  EXPECT_EQ(decode("P6 1 1 65535\n\x01\x00\x80\x00\xFF\xFF"sv).pixels, (Pixels{1, 128, 255}));
+  EXPECT_EQ(decode("P5 2 1 65535\n\x00\x07\x01\x00"sv).pixels, (Pixels{7, 7, 7, 255, 255, 255}));
 }
 
 TEST(DecodePpm, RefusesBrokenFiles) {

@@ -59,6 +59,20 @@ std::vector<int64_t> at_rate(const FrameQuestion& question) {
   return picks;
 }
 
+/// Of a clip too short for `wanted` frames at `max_fps` so many as that rate gives, but two; all of
+/// it where it has no more frames than that.
+std::vector<int64_t> in_training(const FrameQuestion& question) {
+  int64_t wanted = question.wanted;
+  if (question.max_fps > 0 && question.clip_fps > 0) {
+    const double seconds = static_cast<double>(question.count) / question.clip_fps;
+    if (seconds < static_cast<double>(wanted) / question.max_fps) {
+      wanted = std::max<int64_t>(2, static_cast<int64_t>(seconds * question.max_fps));
+    }
+  }
+  if (question.count <= wanted) return first_frames(question.count);
+  return cut(spread(question.count - 1, wanted));
+}
+
 std::vector<int64_t> every_share(const FrameQuestion& question) {
   std::vector<int64_t> picks;
   const double share = static_cast<double>(question.count) / static_cast<double>(question.wanted);
@@ -78,8 +92,7 @@ std::vector<int64_t> pick_frames(FrameRule rule, const FrameQuestion& question) 
       if (question.count <= question.wanted) return pad_in_front(question);
       return cut(spread(question.count - 2, question.wanted));
     case FrameRule::nvila_training:
-      if (question.count <= question.wanted) return first_frames(question.count);
-      return cut(spread(question.count - 1, question.wanted));
+      return in_training(question);
     case FrameRule::nvila:
       if (question.sample_fps > 0) return at_rate(question);
       return rounded(spread(question.count - 1, question.wanted));

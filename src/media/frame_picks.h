@@ -18,8 +18,9 @@ enum class FrameRule {
 struct FrameQuestion {
   int64_t count = 0;      // frames of the clip
   int64_t wanted = 8;     // n
-  double clip_fps = 0;    // of the clip; read where sample_fps > 0
+  double clip_fps = 0;    // of the clip; read where one of the following is > 0
   double sample_fps = 0;  // FrameRule::nvila: so many a second from the start, at most n; 0: n
+  double max_fps = 0;     // FrameRule::nvila_training: at most so many a second; 0: no limit
 };
 
 /// Numbers of the frames to show, in order; the nvila rules may repeat some. Of a clip that is too

@@ -40,6 +40,12 @@ struct ResizeTarget {
 /// for Filter::nearest. @pre the part lies inside the full size.
 Image resize_part(const Canvas& canvas, const ResizeTarget& target, Filter filter);
 
+struct ResizePasses;
+
+/// The same by given inner loops (media/resize_passes.h): all give the same bytes.
+Image resize_part(const Canvas& canvas, const ResizeTarget& target, Filter filter,
+                  const ResizePasses& passes);
+
 /// expand2square of llava/mm_utils.py: pasted in the middle of a square of the longer side,
 /// offset = floor(difference / 2).
 Image pad_to_square(const Image& image, std::array<uint8_t, 3> colour);

@@ -2,11 +2,13 @@
 #include "media/resize.h"
 
 #include <algorithm>
+#include <random>
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "media/resize_passes.h"
 
 namespace vila::media {
 namespace {
@@ -29,8 +31,8 @@ Image sample() {
 
 struct PillowCase {
   Filter filter;
-  std::vector<uint8_t> shrunk;  // to 3 x 2
-  std::vector<uint8_t> row;     // first row of the enlargement to 7 x 3
+  Pixels shrunk;  // to 3 x 2
+  Pixels row;     // first row of the enlargement to 7 x 3
 };
 
 TEST(Resize, GivesTheBytesOfPillow) {
@@ -135,9 +137,47 @@ TEST(PadToSquare, PutsTheOddPixelLastAsTheReference) {
 TEST(Crop, IsBlackOutside) {
   const Image image(2, 2, {9, 9, 9});
   const Image part = crop(image, -1, 1, 4, 2);
-  EXPECT_EQ(part.pixels, (std::vector<uint8_t>{0, 0, 0, 9, 9, 9, 9, 9, 9, 0, 0, 0,  //
-                                               0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(part.pixels, (Pixels{0, 0, 0, 9, 9, 9, 9, 9, 9, 0, 0, 0,  //
+                                 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(crop(image, 5, 5, 2, 1).pixels, Image(2, 1).pixels);
+}
+
+// Sides around a register's 16 samples and a step's 4 pixels, canvas around the image, every
+// filter.
+TEST(Resize, EveryTableGivesTheBytesOfThePlainLoops) {
+  const ResizePasses* const passes = avx2_passes();
+  if (passes == nullptr) GTEST_SKIP() << "this processor or build has none but the plain loops";
+  std::mt19937 random(7);
+  const auto up_to = [&](int64_t most) {
+    return std::uniform_int_distribution<int64_t>(1, most)(random);
+  };
+  for (int round = 0; round < 60; ++round) {
+    Image image(up_to(90), up_to(70));
+    for (uint8_t& value : image.pixels)
+      value = static_cast<uint8_t>(up_to(256) - 1);
+    const Canvas canvas{.image = image,
+                        .width = image.width + up_to(9),
+                        .height = image.height + up_to(9),
+                        .left = 1,
+                        .top = 1,
+                        .colour = {12, 200, 99}};
+    const int64_t width = up_to(120);
+    const int64_t height = up_to(120);
+    const ResizeTarget target{width, height, 0, 0, width, height};
+    for (const Filter filter :
+         {Filter::box, Filter::bilinear, Filter::hamming, Filter::bicubic, Filter::lanczos}) {
+      EXPECT_EQ(resize_part(canvas, target, filter, *passes).pixels,
+                resize_part(canvas, target, filter, plain_passes()).pixels)
+          << image.width << " x " << image.height << " to " << width << " x " << height;
+    }
+  }
+}
+
+// Large enough for whole pages, and cleared although its memory comes as it is.
+TEST(LargeImage, IsBlackUnlessAColourIsGiven) {
+  { Image(1400, 1400, {255, 255, 255}); }
+  const Image image(1400, 1400);
+  EXPECT_EQ(std::ranges::count(image.pixels, 0), 1400 * 1400 * 3);
 }
 
 }  // namespace

@@ -13,11 +13,12 @@ namespace vila::media {
 namespace {
 
 /// Resized to the grid's size and cut, row by row.
-void append_tiles(const Image& image, const Grid& grid, int64_t tile, std::vector<Image>& tiles) {
+void append_tiles(const Image& image, const Grid& grid, int64_t tile, TiledPicture& picture) {
+  picture.grids.push_back(grid);
   const Image whole = resize(image, grid.columns * tile, grid.rows * tile);
   for (int64_t row = 0; row < grid.rows; ++row) {
     for (int64_t column = 0; column < grid.columns; ++column) {
-      tiles.push_back(crop(whole, column * tile, row * tile, tile, tile));
+      picture.tiles.push_back(crop(whole, column * tile, row * tile, tile, tile));
     }
   }
 }
@@ -26,8 +27,8 @@ TiledPicture tile_dynamic(const Image& image, const ProcessorConfig& config) {
   const GridLimits limits{config.min_tiles, config.max_tiles, config.image_size};
   const Grid grid = closest_grid(image.width, image.height, limits);
   TiledPicture picture;
-  append_tiles(image, grid, config.image_size, picture.tiles);
-  if (picture.tiles.size() > 1) append_tiles(image, {1, 1}, config.image_size, picture.tiles);
+  append_tiles(image, grid, config.image_size, picture);
+  if (picture.tiles.size() > 1) append_tiles(image, {1, 1}, config.image_size, picture);
   return picture;
 }
 
@@ -37,13 +38,13 @@ TiledPicture tile_dynamic_s2(const Image& image, const ProcessorConfig& config) 
   const int64_t tile = config.sides.front();
   for (size_t i = 0; i + 1 < config.sides.size(); ++i) {
     const int64_t count = config.sides[i] / tile;
-    append_tiles(image, {count, count}, tile, picture.tiles);
+    append_tiles(image, {count, count}, tile, picture);
   }
   const int64_t largest = config.sides.back() / tile;
   const int64_t min = largest * largest;
   picture.block =
       closest_grid(image.width, image.height, {min, std::max(min, config.max_tiles), tile});
-  append_tiles(image, picture.block, tile, picture.tiles);
+  append_tiles(image, picture.block, tile, picture);
   return picture;
 }
 
@@ -81,6 +82,7 @@ TiledPicture tile_picture(const Image& image, const ProcessorConfig& config) {
   if (config.mode == ProcessorConfig::Mode::dynamic_s2) return tile_dynamic_s2(image, config);
   TiledPicture picture;
   picture.tiles.push_back(process_geometry(image, config));
+  picture.grids.push_back({1, 1});
   return picture;
 }
 

@@ -35,6 +35,7 @@ std::vector<Grid> candidate_grids(int64_t min, int64_t max);
 struct TiledPicture {
   std::vector<Image> tiles;
   Grid block{0, 0};
+  std::vector<Grid> grids;  // the picture was resized to and cut into, one after the other
 };
 
 /// Mode::dynamic: tiles row by row and, when there are several, the whole picture as a last one.
