@@ -34,8 +34,10 @@ Json logprobs_json(const std::vector<engine::TokenLogprob>& logprobs,
 }  // namespace
 
 engine::Request make_request(const Question& question, const text::ChatTemplate& chat_template) {
-  engine::Request request{
-      .prompt = question.raw, .images = question.images, .options = question.options};
+  engine::Request request{.prompt = question.raw,
+                          .images = question.images,
+                          .videos = question.videos,
+                          .options = question.options};
   if (question.is_raw) return request;
   text::RenderedPrompt rendered = text::render_chat(chat_template, question.conversation.messages,
                                                     question.conversation.system, true);

@@ -11,10 +11,11 @@ namespace vila::cli {
 
 /// What a person asks, before the template is applied.
 struct Question {
-  Conversation conversation;  // pictures placed
+  Conversation conversation;  // media placed
   std::string raw;            // used as it stands when `is_raw`
   bool is_raw = false;
   std::vector<std::shared_ptr<const media::Image>> images;
+  std::vector<std::shared_ptr<const engine::Video>> videos;
   engine::GenerateOptions options;
 };
 

@@ -106,6 +106,7 @@ class Batch {
         chat_template_(options.chat_template.empty()
                            ? engine.chat_template()
                            : text::find_chat_template(options.chat_template)),
+        media_(engine.config(), options.num_frames),
         output_(options.output) {}
 
   void run(std::istream& input, const std::function<bool()>& is_cancelled) {
@@ -145,7 +146,7 @@ class Batch {
   bool prepare(Line& line, std::vector<engine::Request>& requests) {
     if (!line.error.empty()) return false;
     try {
-      const Question question = parse_batch_line(line.content, options_, folder_, images_);
+      const Question question = parse_batch_line(line.content, options_, folder_, media_);
       requests.push_back(make_request(question, chat_template_));
       return true;
     } catch (const std::exception& error) {
@@ -164,25 +165,45 @@ class Batch {
   const BatchOptions& options_;
   fs::path folder_;
   const text::ChatTemplate& chat_template_;
-  ImageCache images_;
+  MediaLoader media_;
   BatchOutput output_;
   std::vector<Line> group_;
 };
 
-std::vector<std::string> image_names(const Json& line) {
-  if (!line.contains("images")) return {};
-  const Json& names = line["images"];
+std::vector<std::string> names_in(const Json& line, const char* key) {
+  if (!line.contains(key)) return {};
+  const Json& names = line[key];
   std::vector<std::string> paths;
-  if (!names.is_array()) fail(ErrorCode::invalid_data, "images: expected a list of paths");
+  if (!names.is_array()) fail(ErrorCode::invalid_data, "{}: expected a list of paths", key);
   for (const Json& name : names) {
     if (!name.is_string())
-      fail(ErrorCode::invalid_data, "images: expected paths, found {}", name.dump());
+      fail(ErrorCode::invalid_data, "{}: expected paths, found {}", key, name.dump());
     paths.push_back(name.get<std::string>());
   }
   return paths;
 }
 
-Conversation line_conversation(const Json& line, const BatchOptions& options, int64_t images) {
+// "videos", or the one "video".
+std::vector<std::string> video_names(const Json& line) {
+  if (!line.contains("video")) return names_in(line, "videos");
+  if (line.contains("videos")) {
+    fail(ErrorCode::invalid_data, "request: expected either video or videos");
+  }
+  return {json_require<std::string>(line, "video", "request")};
+}
+
+void load_media(const Json& line, const fs::path& folder, MediaLoader& media, Question& question) {
+  for (const std::string& name : names_in(line, "images"))
+    question.images.push_back(media.image(folder / name));
+  const auto num_frames = json_get<int64_t>(line, "num_frames", 0, "request");
+  if (num_frames < 0) {
+    fail(ErrorCode::invalid_data, "num_frames: expected at least 1, found {}", num_frames);
+  }
+  for (const std::string& name : video_names(line))
+    question.videos.push_back(media.video(folder / name, num_frames));
+}
+
+Conversation line_conversation(const Json& line, const BatchOptions& options) {
   Conversation conversation;
   if (line.contains("messages")) {
     conversation = parse_messages(line["messages"], "request");
@@ -194,28 +215,26 @@ Conversation line_conversation(const Json& line, const BatchOptions& options, in
   } else if (!conversation.system) {
     conversation.system = options.system;
   }
-  place_images(conversation, images);
   return conversation;
 }
 
 }  // namespace
 
 Question parse_batch_line(const Json& line, const BatchOptions& options, const fs::path& folder,
-                          ImageCache& images) {
+                          MediaLoader& media) {
   if (line.contains("prompt") == line.contains("messages")) {
     fail(ErrorCode::invalid_data, "request: expected either prompt or messages");
   }
   Question question;
   question.options = options.sampling;
-  for (const std::string& name : image_names(line)) {
-    question.images.push_back(images.load(folder / name));
-  }
+  load_media(line, folder, media, question);
   question.is_raw = json_get<bool>(line, "raw", options.is_raw, "request");
   if (question.is_raw) {
     question.raw = json_require<std::string>(line, "prompt", "request");
   } else {
-    question.conversation =
-        line_conversation(line, options, static_cast<int64_t>(question.images.size()));
+    question.conversation = line_conversation(line, options);
+    place_media(question.conversation, {std::ssize(question.images), std::ssize(question.videos)},
+                media.prompt_rule());
   }
   for (const auto& [name, value] : line.items())
     set_sampling(question.options, name, value);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "cli/answer.h"
-#include "cli/image_cache.h"
+#include "cli/media_loader.h"
 
 namespace vila::cli {
 
@@ -17,13 +17,15 @@ struct BatchOptions {
   engine::GenerateOptions sampling;
   std::optional<std::string> system;
   bool is_raw = false;
+  int64_t num_frames = 0;     // of each video; 0: as many as the model's config says
   std::string chat_template;  // empty: the model's
 };
 
-/// One line of a batch as a question. Picture paths are relative to `folder`.
+/// One line of a batch as a question: {"prompt" or "messages", "images"?, "video" or "videos"?,
+/// "num_frames"?, …}. Paths are relative to `folder`.
 /// @throws Error whatever is wrong with the line.
 Question parse_batch_line(const Json& line, const BatchOptions& options,
-                          const std::filesystem::path& folder, ImageCache& images);
+                          const std::filesystem::path& folder, MediaLoader& media);
 
 /// Answers every line in order; a bad one gives {"id", "error"}. With an output file that already
 /// holds answers, goes on after them (a cut last line is written anew).

@@ -19,12 +19,12 @@ class BatchLine : public testing::Test {
   }
 
   Question parse(const Json& line) {
-    return parse_batch_line(line, options_, folder_.path(), images_);
+    return parse_batch_line(line, options_, folder_.path(), media_);
   }
 
   test::TemporaryFolder folder_;
   BatchOptions options_;
-  ImageCache images_;
+  MediaLoader media_{spec::VilaConfig{.vision = spec::VisionConfig{}}};
 };
 
 TEST_F(BatchLine, FindsPicturesBesideTheBatchFileAndDecodesEachOnce) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/chat_session.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/strings.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
 #include "spec/prompt.h"
@@ -19,25 +22,37 @@ Json parse_value(const std::string& text) {
 
 }  // namespace
 
-ChatSession::ChatSession(engine::GenerateOptions sampling, std::optional<std::string> system)
-    : sampling_(std::move(sampling)), conversation_{std::move(system), {}} {}
+ChatSession::ChatSession(std::shared_ptr<MediaLoader> media, engine::GenerateOptions sampling,
+                         std::optional<std::string> system)
+    : media_(std::move(media)),
+      sampling_(std::move(sampling)),
+      conversation_{std::move(system), {}} {}
 
 void ChatSession::add_image(const std::filesystem::path& path) {
-  images_.push_back(cache_.load(path));
+  images_.push_back(media_->image(path));
   image_paths_.push_back(path.string());
-  ++pending_;
+  ++pending_.images;
+}
+
+void ChatSession::add_video(const std::filesystem::path& path) {
+  videos_.push_back(media_->video(path));
+  video_paths_.push_back(path.string());
+  ++pending_.videos;
 }
 
 void ChatSession::clear() {
   conversation_.messages.clear();
   image_paths_.clear();
   images_.clear();
-  pending_ = 0;
+  video_paths_.clear();
+  videos_.clear();
+  pending_ = {};
 }
 
 void ChatSession::save(const std::filesystem::path& path) const {
   const Json json = {{"messages", messages_json(conversation_)},
                      {"images", image_paths_},
+                     {"videos", video_paths_},
                      {"options", sampling_json(sampling_)}};
   write_file(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -45,10 +60,13 @@ void ChatSession::save(const std::filesystem::path& path) const {
 void ChatSession::load(const std::filesystem::path& path) {
   const std::string source = path.string();
   const Json json = parse_json(read_file(path), source);
-  ChatSession loaded(sampling_, std::nullopt);
+  ChatSession loaded(media_, sampling_, std::nullopt);
   loaded.conversation_ = parse_messages(json.value("messages", Json()), source);
   for (const Json& image : json.value("images", Json::array())) {
     loaded.add_image(image.get<std::string>());
+  }
+  for (const Json& video : json.value("videos", Json::array())) {
+    loaded.add_video(video.get<std::string>());
   }
   const Json options = json.value("options", Json::object());
   for (const auto& [name, value] : options.items()) {
@@ -56,11 +74,16 @@ void ChatSession::load(const std::filesystem::path& path) {
   }
   check_sampling(loaded.sampling_);
   for (const text::Message& message : loaded.conversation_.messages) {
-    loaded.pending_ -= spec::count_images(message.content);
+    const spec::MediaCount places = spec::count_media(message.content);
+    loaded.pending_.images -= places.images;
+    loaded.pending_.videos -= places.videos;
   }
-  if (loaded.pending_ < 0) {
-    fail(ErrorCode::invalid_data, "{}: expected a picture for each <image>, found {} too few",
-         source, -loaded.pending_);
+  if (loaded.pending_.images < 0 || loaded.pending_.videos < 0) {
+    fail(ErrorCode::invalid_data,
+         "{}: expected a picture for each <image> and a video for each <vila/video>, found {} and "
+         "{} too few",
+         source, std::max<int64_t>(0, -loaded.pending_.images),
+         std::max<int64_t>(0, -loaded.pending_.videos));
   }
   *this = std::move(loaded);
 }
@@ -87,6 +110,8 @@ std::string ChatSession::show() const {
   if (conversation_.system) text += "system: " + *conversation_.system + "\n";
   for (const std::string& path : image_paths_)
     text += "picture: " + path + "\n";
+  for (const std::string& path : video_paths_)
+    text += "video: " + path + "\n";
   for (const text::Message& message : conversation_.messages) {
     text += message.role + ": " + message.content + "\n";
   }
@@ -94,24 +119,21 @@ std::string ChatSession::show() const {
 }
 
 Question ChatSession::ask(const std::string& text) {
-  const int64_t placeholders = spec::count_images(text);
-  if (placeholders != 0 && placeholders != pending_) {
-    fail(ErrorCode::invalid_argument,
-         "prompt: expected one <image> for each new picture, found {} <image> and {} pictures",
-         placeholders, pending_);
-  }
-  conversation_.messages.push_back({"user", spec::place_images(text, pending_)});
+  conversation_.messages.push_back(
+      {"user", spec::place_media(text, pending_, media_->prompt_rule())});
   asked_ = pending_;
-  pending_ = 0;
+  pending_ = {};
   Question question;
   question.conversation = conversation_;
   question.images = images_;
+  question.videos = videos_;
   question.options = sampling_;
   return question;
 }
 
 void ChatSession::answer(const std::string& text) {
-  conversation_.messages.push_back({"assistant", text});
+  const bool trims = media_->prompt_rule().trims;
+  conversation_.messages.push_back({"assistant", trims ? std::string(strip(text)) : text});
 }
 
 void ChatSession::withdraw() {

@@ -20,7 +20,15 @@ class Session : public testing::Test {
   }
 
   test::TemporaryFolder folder_;
-  ChatSession session_{engine::GenerateOptions{}, std::nullopt};
+
+  // A model of Feb 2024 with a tower: place_media() puts a newline behind each picture.
+  static std::shared_ptr<MediaLoader> loader() {
+    spec::VilaConfig config;
+    config.vision = spec::VisionConfig{};
+    return std::make_shared<MediaLoader>(config);
+  }
+
+  ChatSession session_{loader(), engine::GenerateOptions{}, std::nullopt};
 };
 
 TEST_F(Session, PutsAPendingPictureIntoTheNextMessageOnly) {
@@ -53,7 +61,7 @@ TEST_F(Session, ReadsBackWhatItSaved) {
   session_.answer("That.");
   session_.save(folder_.path() / "chat.json");
 
-  ChatSession loaded({}, std::nullopt);
+  ChatSession loaded(loader(), {}, std::nullopt);
   loaded.load(folder_.path() / "chat.json");
   const Question next = loaded.ask("More?");
 

@@ -23,10 +23,11 @@ struct ChatOptions {
   engine::GenerateOptions sampling;
   std::optional<std::string> system;
   bool has_timings = false;
+  int64_t num_frames = 0;
 };
 
 constexpr const char* kHelp =
-    "/image FILE      show a picture with the next message\n"
+    "/image FILE      show a picture with the next message; /video FILE a video\n"
     "/clear           forget the conversation\n"
     "/save FILE       write the conversation; /load FILE reads it\n"
     "/set NAME VALUE  set temperature, top_k, top_p, min_p, repeat_penalty, seed, max_tokens, "
@@ -50,12 +51,13 @@ class Chat {
  public:
   Chat(engine::Engine& engine, const ChatOptions& options)
       : engine_(engine),
-        session_(options.sampling, options.system),
+        session_(std::make_shared<MediaLoader>(engine.config(), options.num_frames),
+                 options.sampling, options.system),
         has_timings_(options.has_timings) {}
 
   int run() {
     const bool is_terminal = isatty(STDIN_FILENO) == 1;
-    if (is_terminal) print_note("Ask, or /help. Pictures: /image FILE");
+    if (is_terminal) print_note("Ask, or /help. Pictures: /image FILE, videos: /video FILE");
     std::string line;
     while (true) {
       if (is_terminal) write_out(">>> ");
@@ -99,6 +101,8 @@ class Chat {
     const auto [name, rest] = parse_slash(line);
     if (name == "/image")
       session_.add_image(rest);
+    else if (name == "/video")
+      session_.add_video(rest);
     else if (name == "/clear")
       session_.clear();
     else if (name == "/save")
@@ -150,6 +154,7 @@ Action add_chat(CLI::App& app) {
   auto options = std::make_shared<ChatOptions>();
   app.add_option("--system", options->system, "Text above the conversation");
   app.add_flag("--timings", options->has_timings, "Say on stderr how long each step took");
+  add_num_frames_option(app, options->num_frames);
   add_engine_options(app, options->model);
   add_sampling_options(app, options->sampling);
   return [options] {

@@ -18,14 +18,18 @@ struct RenderOptions {
   std::string chat_template = "vicuna_v1";
 };
 
-// "NAME@f24" is the February 2024 form, the one this build has.
+// "NAME@f24", "NAME@m24" or "NAME@head" is a generation's form of a template. They differ for one
+// name only: llama_3 of May 2024 answers under the header "system".
 const text::ChatTemplate& template_of(const std::string& name) {
   const size_t at = name.find('@');
-  if (at != std::string::npos && name.substr(at) != "@f24") {
+  const std::string generation = at == std::string::npos ? "" : name.substr(at);
+  if (generation != "" && generation != "@f24" && generation != "@m24" && generation != "@head") {
     fail(ErrorCode::invalid_argument,
-         "--template: expected a name or NAME@f24 (all this build has), found '{}'", name);
+         "--template: expected a name, NAME@f24, NAME@m24 or NAME@head, found '{}'", name);
   }
-  return text::find_chat_template(std::string_view(name).substr(0, at));
+  std::string row = name.substr(0, at);
+  if (row == "llama_3" && generation == "@head") row = "llama_3_eot";
+  return text::find_chat_template(row);
 }
 
 int render(const RenderOptions& options) {

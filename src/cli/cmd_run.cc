@@ -14,9 +14,13 @@
 #include "cli/batch.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/media_loader.h"
+#include "cli/model_files.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/sampling.h"
+#include "formats/checkpoint.h"
+#include "spec/config.h"
 #include "spec/prompt.h"
 
 namespace vila::cli {
@@ -27,6 +31,7 @@ struct RunOptions {
   engine::GenerateOptions sampling;
   std::vector<std::string> images;
   std::vector<std::string> videos;
+  int64_t num_frames = 0;
   std::optional<std::string> system;
   std::string chat_template;
   std::optional<std::string> prompt;
@@ -49,24 +54,33 @@ std::string read_prompt(const RunOptions& options) {
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 
-Question read_question(const RunOptions& options) {
+Question read_question(const RunOptions& options, const spec::PromptRule& rule) {
   Question question;
   question.is_raw = options.is_raw;
   question.options = options.sampling;
   const std::string prompt = read_prompt(options);
-  const auto count = static_cast<int64_t>(options.images.size());
+  const spec::MediaCount media{std::ssize(options.images), std::ssize(options.videos)};
   if (options.is_raw) {
     question.raw = prompt;
-    if (spec::count_images(prompt) != count) {
+    const spec::MediaCount places = spec::count_media(prompt);
+    if (places != media) {
       fail(ErrorCode::invalid_argument,
-           "prompt: expected one <image> for each picture, found {} <image> and {} pictures",
-           spec::count_images(prompt), count);
+           "prompt: expected one <image> for each picture and one <vila/video> for each video, "
+           "found {} <image> and {} pictures, {} <vila/video> and {} videos",
+           places.images, media.images, places.videos, media.videos);
     }
   } else {
     question.conversation = {options.system, {{"user", prompt}}};
-    place_images(question.conversation, count);
+    place_media(question.conversation, media, rule);
   }
   return question;
+}
+
+void load_media(const RunOptions& options, MediaLoader& loader, Question& question) {
+  for (const std::string& path : options.images)
+    question.images.push_back(loader.image(path));
+  for (const std::string& path : options.videos)
+    question.videos.push_back(loader.video(path));
 }
 
 // Tokens that the request can take at most: a token is at least one byte of text.
@@ -75,20 +89,25 @@ int64_t context_bound(const Question& question, int64_t tokens_per_image) {
   for (const text::Message& message : question.conversation.messages) {
     bytes += static_cast<int64_t>(message.content.size());
   }
-  return bytes + static_cast<int64_t>(question.images.size()) * tokens_per_image +
-         question.options.max_tokens;
+  int64_t pictures = std::ssize(question.images);
+  for (const auto& video : question.videos)
+    pictures += std::ssize(video->frames);
+  return bytes + pictures * tokens_per_image + question.options.max_tokens;
 }
 
 int run_one(const RunOptions& options) {
-  Question question = read_question(options);
+  const formats::Checkpoint checkpoint =
+      formats::open_checkpoint(find_model(options.model.model, options.model.base));
+  MediaLoader loader(spec::read_config(checkpoint.folder, checkpoint.vision_folder),
+                     options.num_frames);
+  Question question = read_question(options, loader.prompt_rule());
   const Stopwatch media_time;
-  ImageCache images;
-  for (const std::string& path : options.images)
-    question.images.push_back(images.load(path));
+  load_media(options, loader, question);
   const double decode_ms = media_time.milliseconds();
 
   constexpr int64_t kTokensPerImageBound = 1024;
-  engine::Engine engine = load_engine(options.model, context_bound(question, kTokensPerImageBound));
+  engine::Engine engine =
+      load_engine(checkpoint, options.model, context_bound(question, kTokensPerImageBound));
   const text::ChatTemplate& chat_template = options.chat_template.empty()
                                                 ? engine.chat_template()
                                                 : text::find_chat_template(options.chat_template);
@@ -115,9 +134,10 @@ int run_one(const RunOptions& options) {
 }
 
 int run_many(const RunOptions& options) {
-  if (options.prompt || !options.prompt_file.empty() || !options.images.empty()) {
+  if (options.prompt || !options.prompt_file.empty() || !options.images.empty() ||
+      !options.videos.empty()) {
     fail(ErrorCode::invalid_argument,
-         "run: expected no PROMPT, --prompt-file or --image beside --batch");
+         "run: expected no PROMPT, --prompt-file, --image or --video beside --batch");
   }
   constexpr int64_t kBatchContext = 4096;
   engine::Engine engine = load_engine(options.model, kBatchContext);
@@ -126,6 +146,7 @@ int run_many(const RunOptions& options) {
                            .sampling = options.sampling,
                            .system = options.system,
                            .is_raw = options.is_raw,
+                           .num_frames = options.num_frames,
                            .chat_template = options.chat_template};
   const InterruptGuard interrupt;
   run_batch(engine, batch, [&] { return interrupt.is_raised(); });
@@ -133,9 +154,6 @@ int run_many(const RunOptions& options) {
 }
 
 int run(RunOptions& options, bool has_temperature) {
-  if (!options.videos.empty()) {
-    fail(ErrorCode::invalid_argument, "--video: expected pictures only: this build reads no video");
-  }
   const bool is_for_programs = options.has_json || !options.batch.empty();
   if (is_for_programs && !has_temperature) options.sampling.temperature = 0;
   check_sampling(options.sampling);
@@ -151,9 +169,11 @@ Action add_run(CLI::App& app) {
   app.add_option("--image", options->images, "A picture: JPEG, PNG, WebP or PPM (repeatable)")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  app.add_option("--video", options->videos, "A video (not in this build)")
+  app.add_option("--video", options->videos,
+                 "A video, or a folder of its frames (repeatable); <vila/video> says where it goes")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_num_frames_option(app, options->num_frames);
   app.add_option("--prompt-file", options->prompt_file, "Read the prompt from a file, - for stdin")
       ->type_name("FILE");
   app.add_flag("--raw", options->is_raw, "Use the prompt as it is, without a template");

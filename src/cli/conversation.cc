@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "spec/prompt.h"
 
 namespace vila::cli {
 
@@ -43,19 +42,27 @@ Json messages_json(const Conversation& conversation) {
   return rows;
 }
 
-void place_images(Conversation& conversation, int64_t images) {
-  int64_t placeholders = 0;
+void place_media(Conversation& conversation, spec::MediaCount media, const spec::PromptRule& rule) {
+  spec::MediaCount places;
   for (const text::Message& message : conversation.messages) {
-    placeholders += spec::count_images(message.content);
+    const spec::MediaCount own = spec::count_media(message.content);
+    places = {places.images + own.images, places.videos + own.videos};
   }
-  if (placeholders == images) return;
-  if (placeholders > 0 || conversation.messages.empty()) {
+  const bool fits = (places.images == 0 || places.images == media.images) &&
+                    (places.videos == 0 || places.videos == media.videos);
+  if (!fits || conversation.messages.empty()) {
     fail(ErrorCode::invalid_argument,
-         "prompt: expected one <image> for each picture, found {} <image> and {} pictures",
-         placeholders, images);
+         "prompt: expected one <image> for each picture and one <vila/video> for each video, found "
+         "{} <image> and {} pictures, {} <vila/video> and {} videos",
+         places.images, media.images, places.videos, media.videos);
   }
-  std::string& first = conversation.messages.front().content;
-  first = spec::place_images(first, images);
+  for (text::Message& message : conversation.messages) {
+    const bool is_first = &message == &conversation.messages.front();
+    spec::MediaCount own = spec::count_media(message.content);
+    if (is_first && places.images == 0) own.images = media.images;
+    if (is_first && places.videos == 0) own.videos = media.videos;
+    message.content = spec::place_media(message.content, own, rule);
+  }
 }
 
 }  // namespace vila::cli

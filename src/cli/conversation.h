@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "spec/prompt.h"
 #include "text/chat_template.h"
 
 namespace vila::cli {
@@ -23,8 +24,9 @@ Conversation parse_messages(const Json& messages, const std::string& source);
 /// The "messages" array that parse_messages() reads, system first.
 Json messages_json(const Conversation& conversation);
 
-/// Puts "<image>" of `images` pictures into the first user message where no message has any, as
-/// place_images() does. @throws Error{invalid_argument} giving both counts when they differ.
-void place_images(Conversation& conversation, int64_t images);
+/// Puts the media of a conversation into its first user message, each kind where no message has a
+/// place for it, and makes every message what spec::place_media() makes of a prompt.
+/// @throws Error{invalid_argument} giving both counts when they differ.
+void place_media(Conversation& conversation, spec::MediaCount media, const spec::PromptRule& rule);
 
 }  // namespace vila::cli

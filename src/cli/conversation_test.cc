@@ -29,10 +29,13 @@ TEST(Conversation, RefusesWhatIsNoConversation) {
   EXPECT_THROW(parse_messages({{{"role", "user"}}}, "test"), Error);
 }
 
+// Of VILA and VILA1.5.
+constexpr spec::PromptRule kLines{};
+
 TEST(Conversation, PutsPicturesInFrontOfTheFirstMessageWhereNoneIsNamed) {
   Conversation conversation{{}, {{"user", "Which?"}, {"assistant", "This."}, {"user", "Why?"}}};
 
-  place_images(conversation, 2);
+  place_media(conversation, {.images = 2}, kLines);
 
   EXPECT_EQ(conversation.messages[0].content, "<image>\n<image>\nWhich?");
   EXPECT_EQ(conversation.messages[2].content, "Why?");
@@ -42,16 +45,34 @@ TEST(Conversation, LeavesPicturesWhereTheyAreNamed) {
   Conversation conversation{
       {}, {{"user", "<image> is a cat."}, {"assistant", "Yes"}, {"user", "and <image>?"}}};
 
-  place_images(conversation, 2);
+  place_media(conversation, {.images = 2}, kLines);
 
   EXPECT_EQ(conversation.messages[2].content, "and <image>?");
+}
+
+TEST(Conversation, EveryMessageOfNvilaIsStripped) {
+  Conversation conversation{{}, {{"user", " Which? "}, {"assistant", " This.\n"}}};
+
+  place_media(conversation, {.images = 1, .videos = 1}, {.image_end = "", .trims = true});
+
+  EXPECT_EQ(conversation.messages[0].content, "<image><vila/video> Which?");
+  EXPECT_EQ(conversation.messages[1].content, "This.");
+}
+
+TEST(Conversation, MediaOfOneKindMayBeNamedAndOfTheOtherNot) {
+  Conversation conversation{{}, {{"user", "See"}, {"assistant", "Yes"}, {"user", "<image>?"}}};
+
+  place_media(conversation, {.images = 1, .videos = 1}, kLines);
+
+  EXPECT_EQ(conversation.messages[0].content, "<vila/video>See");
+  EXPECT_EQ(conversation.messages[2].content, "<image>?");
 }
 
 TEST(Conversation, GivesBothNumbersWhenPlaceholdersAndPicturesDiffer) {
   Conversation conversation{{}, {{"user", "<image><image><image>"}}};
 
   try {
-    place_images(conversation, 2);
+    place_media(conversation, {.images = 2}, kLines);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);

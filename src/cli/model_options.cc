@@ -126,8 +126,13 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
 
 engine::Engine load_engine(const ModelOptions& options, int64_t context, bool keeps_answers) {
   check_device(options.device);
-  const formats::Checkpoint checkpoint =
-      formats::open_checkpoint(find_model(options.model, options.base));
+  return load_engine(formats::open_checkpoint(find_model(options.model, options.base)), options,
+                     context, keeps_answers);
+}
+
+engine::Engine load_engine(const formats::Checkpoint& checkpoint, const ModelOptions& options,
+                           int64_t context, bool keeps_answers) {
+  check_device(options.device);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   check_memory(memory_need(checkpoint, config, context, kv_dtype(options)), options);
   engine::LoadOptions load = load_options(options);

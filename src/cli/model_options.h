@@ -70,4 +70,8 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options);
 engine::Engine load_engine(const ModelOptions& options, int64_t context,
                            bool keeps_answers = false);
 
+/// The same of a checkpoint that is already open.
+engine::Engine load_engine(const formats::Checkpoint& checkpoint, const ModelOptions& options,
+                           int64_t context, bool keeps_answers = false);
+
 }  // namespace vila::cli

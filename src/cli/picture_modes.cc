@@ -25,6 +25,7 @@ struct Row {
   int64_t image_size;
   const Statistics& statistics;
   ProcessorConfig::Mode mode;
+  int64_t max_tiles = 12;
 };
 
 constexpr Row kModes[] = {
@@ -36,17 +37,26 @@ constexpr Row kModes[] = {
     {"resize-siglip448", 448, kSiglip, ProcessorConfig::Mode::resize},
     {"resize-siglip768", 768, kSiglip, ProcessorConfig::Mode::resize},
     {"resize-intern448", 448, kIntern, ProcessorConfig::Mode::resize},
+    {"dynamic-siglip448", 448, kSiglip, ProcessorConfig::Mode::dynamic},
+    {"dynamic6-siglip448", 448, kSiglip, ProcessorConfig::Mode::dynamic, 6},
+    {"dynamic_s2-siglip448", 448, kSiglip, ProcessorConfig::Mode::dynamic_s2},
 };
+
+// Of NVILA's dynamic S2.
+const std::vector<int64_t> kScales = {448, 896, 1344};
 
 }  // namespace
 
 ProcessorConfig picture_mode(const std::string& name) {
   for (const Row& row : kModes) {
     if (name == row.name) {
-      return {.image_size = row.image_size,
-              .mean = row.statistics.mean,
-              .std = row.statistics.std,
-              .mode = row.mode};
+      ProcessorConfig config{.image_size = row.image_size,
+                             .mean = row.statistics.mean,
+                             .std = row.statistics.std,
+                             .mode = row.mode,
+                             .max_tiles = row.max_tiles};
+      if (row.mode == ProcessorConfig::Mode::dynamic_s2) config.sides = kScales;
+      return config;
     }
   }
   fail(ErrorCode::invalid_argument, "--mode: expected one of {}, found '{}'", picture_mode_names(),

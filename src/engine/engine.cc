@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "engine/media_prompt.h"
 #include "engine/picture_cache.h"
 #include "engine/row_history.h"
 #include "engine/sampler.h"
@@ -102,8 +103,11 @@ struct Engine::State {
   model::KvCache continue_kept(const RowHistory& rows, int64_t capacity);
   model::KvCache copy_shared(const Active& active, const RowHistory& rows, int64_t capacity) const;
   void keep(Sequence& sequence);
-  std::vector<text::TokenId> tokenize(const Request& request,
+  std::vector<text::TokenId> tokenize(const MediaPrompt& prompt,
                                       const EncodedPictures& pictures) const;
+  void check_fits(const MediaPrompt& prompt) const;
+  std::vector<Tensor> encode_in_order(const MediaPrompt& prompt, EncodedPictures encoded,
+                                      std::span<const text::TokenId> ids, Timings& timings);
   void prefill(Sequence& sequence, const Tensor& rows);
   Tensor step(std::span<Sequence* const> sequences);
   void advance(Sequence& sequence);
@@ -132,12 +136,11 @@ struct Engine::State {
 };
 
 // The prompt's ids, "<image>" repeated for the tiles of a picture.
-std::vector<text::TokenId> Engine::State::tokenize(const Request& request,
+std::vector<text::TokenId> Engine::State::tokenize(const MediaPrompt& prompt,
                                                    const EncodedPictures& encoded) const {
-  const bool is_repeated = encoded.media.size() > request.images.size();
+  const bool is_repeated = encoded.media.size() > prompt.images.size();
   const std::vector<text::TokenId> ids = spec::tokenize_prompt(
-      *tokenizer,
-      is_repeated ? spec::repeat_tiles(request.prompt, encoded.tokens) : request.prompt);
+      *tokenizer, is_repeated ? spec::repeat_tiles(prompt.text, encoded.tokens) : prompt.text);
   for (const text::TokenId id : ids) {
     if (spec::is_media_token(id) || id < model.config().llm.vocab_size) continue;
     fail(ErrorCode::invalid_argument,
@@ -147,32 +150,59 @@ std::vector<text::TokenId> Engine::State::tokenize(const Request& request,
   return ids;
 }
 
+// Counts and length that cannot fit are refused before the tower runs.
+void Engine::State::check_fits(const MediaPrompt& prompt) const {
+  const spec::VilaConfig& config = model.config();
+  const auto media = std::ssize(prompt.images) + std::ssize(prompt.videos);
+  if (media > 0 && !config.has_vision()) {
+    fail(ErrorCode::invalid_argument, "this model has no vision tower, but {} pictures were given",
+         media);
+  }
+  const std::vector<text::TokenId> ids = spec::tokenize_prompt(*tokenizer, prompt.text);
+  std::vector<int64_t> rows = least_media_rows(ids, prompt, config, std::ssize(end_ids));
+  rows.resize(static_cast<size_t>(media), 0);
+  spec::splice(ids, rows, config.model_max_length);
+}
+
+// Rows for each media token of `ids`: pictures (their tiles) and videos as they follow one another.
+std::vector<Tensor> Engine::State::encode_in_order(const MediaPrompt& prompt,
+                                                   EncodedPictures encoded,
+                                                   std::span<const text::TokenId> ids,
+                                                   Timings& timings) {
+  std::vector<Tensor> media;
+  size_t picture = 0;
+  size_t video = 0;
+  for (const text::TokenId id : ids) {
+    if (id == spec::kImageToken && picture < encoded.media.size())
+      media.push_back(std::move(encoded.media[picture++]));
+    if (id != spec::kVideoToken || video >= prompt.videos.size()) continue;
+    const PictureCache::Job job{model, context(), {}, end_ids};
+    media.push_back(pictures.encode_video(job, prompt.videos[video++], timings));
+  }
+  return media;
+}
+
 // From a request to a sequence whose first token is chosen.
 std::unique_ptr<Sequence> Engine::State::start(const Request& request, const OpenCache& open_cache,
                                                const OnText& on_text) {
   const spec::VilaConfig& config = model.config();
-  const auto images = static_cast<int64_t>(request.images.size());
   validate(request.options);
-  if (images > 0 && !config.has_vision()) {
-    fail(ErrorCode::invalid_argument, "this model has no vision tower, but {} pictures were given",
-         images);
-  }
-  // Counts and length that cannot fit are refused before the tower runs.
-  spec::splice(spec::tokenize_prompt(*tokenizer, request.prompt), images, config.tokens_per_image(),
-               config.model_max_length);
+  const MediaPrompt prompt = lay_out_media(request, config);
+  check_fits(prompt);
   context().arena.reset();
   Timings timings;
-  const EncodedPictures encoded =
-      pictures.encode(PictureCache::Job{model, context(), request.images, end_ids}, timings);
-  const std::vector<text::TokenId> ids = tokenize(request, encoded);
+  EncodedPictures encoded = pictures.encode(
+      PictureCache::Job{model, context(), prompt.images, end_ids, !prompt.has_frames}, timings);
+  const std::vector<text::TokenId> ids = tokenize(prompt, encoded);
+  const std::vector<Tensor> media = encode_in_order(prompt, std::move(encoded), ids, timings);
   std::vector<int64_t> media_rows;
-  for (const Tensor& rows : encoded.media)
+  for (const Tensor& rows : media)
     media_rows.push_back(rows.dim(0));
   const spec::Splice layout = spec::splice(ids, media_rows, config.model_max_length);
   if (layout.length == 0) {
     fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least one token");
   }
-  RowHistory rows(ids, layout, encoded.media);
+  RowHistory rows(ids, layout, media);
   model::KvCache cache =
       open_cache(rows, Sequence::rows_needed(config, request.options, layout.length));
   auto sequence = std::make_unique<Sequence>(
@@ -183,7 +213,7 @@ std::unique_ptr<Sequence> Engine::State::start(const Request& request, const Ope
   sequence->timings().media = timings.media;
   sequence->timings().vision = timings.vision;
   const Stopwatch watch;
-  prefill(*sequence, model.embed(context(), ids, layout, encoded.media));
+  prefill(*sequence, model.embed(context(), ids, layout, media));
   sequence->timings().prefill = watch.milliseconds() - sequence->timings().decode;
   return sequence;
 }

@@ -2,6 +2,7 @@
 #include "engine/picture_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -37,7 +38,8 @@ size_t bytes_of(std::span<const Tensor> media) {
 EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
   drop_expired();
   ++clock_;
-  const bool is_tiled = job.images.size() == 1 && job.model.config().image_processor.is_tiled();
+  const bool is_tiled =
+      job.may_tile && job.images.size() == 1 && job.model.config().image_processor.is_tiled();
   std::vector<ImagePointer> missing;
   for (const ImagePointer& image : job.images) {
     if (image == nullptr) fail(ErrorCode::invalid_argument, "a picture of the request is null");
@@ -92,8 +94,55 @@ void PictureCache::encode_group(const Job& job, std::span<const ImagePointer> gr
   timings.vision += watch.milliseconds();
 }
 
+Tensor PictureCache::encode_video(const Job& job, const VideoPointer& video, Timings& timings) {
+  drop_expired();
+  ++clock_;
+  const Key key{video.get(), false};
+  if (!entries_.contains(key)) {
+    ArenaScope scope(job.ctx.arena);
+    const Tensor frames = encode_frames(job, *video, timings);
+    const Stopwatch watch;
+    const model::VideoBatch batch{
+        .pixels = {}, .pools = job.model.config().video_pools, .end_ids = job.end_ids};
+    const Tensor rows = job.model.join_frames(job.ctx, frames, batch);
+    entries_[key] = Entry{video, {rows.to(DType::f32)}, clock_};
+    timings.vision += watch.milliseconds();
+  }
+  Entry& entry = entries_.at(key);
+  entry.last_use = clock_;
+  Tensor rows = entry.media.front();
+  shrink();
+  return rows;
+}
+
+// [frames, tokens, D], owning.
+Tensor PictureCache::encode_frames(const Job& job, const Video& video, Timings& timings) const {
+  const spec::VilaConfig& config = job.model.config();
+  const auto count = std::ssize(video.frames);
+  const Tensor all =
+      Tensor::empty(DType::f32, {count, config.tokens_per_image(), config.llm.hidden_size});
+  const int64_t step = group_size(config);
+  for (int64_t begin = 0; begin < count; begin += step) {
+    ArenaScope scope(job.ctx.arena);
+    const int64_t end = std::min(begin + step, count);
+    Stopwatch watch;
+    std::vector<media::Image> frames;
+    for (int64_t i = begin; i < end; ++i) {
+      frames.push_back(
+          media::process_geometry(*video.frames[static_cast<size_t>(i)], config.image_processor));
+    }
+    const Tensor pixels = media::normalise_tiles(frames, config.image_processor);
+    timings.media += watch.milliseconds();
+    watch.restart();
+    const Tensor rows = job.model.encode_images(job.ctx, pixels);
+    std::memcpy(all.rows(begin, end).raw(), rows.raw(), rows.nbytes());
+    timings.vision += watch.milliseconds();
+  }
+  return all;
+}
+
 void PictureCache::drop_expired() {
-  std::erase_if(entries_, [](const auto& item) { return item.second.image.expired(); });
+  std::erase_if(entries_, [](const auto& item) { return item.second.owner.expired(); });
 }
 
 void PictureCache::shrink() {

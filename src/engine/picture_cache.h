@@ -24,6 +24,7 @@ struct EncodedPictures {
 class PictureCache {
  public:
   using ImagePointer = std::shared_ptr<const media::Image>;
+  using VideoPointer = std::shared_ptr<const Video>;
 
   /// What to encode, by what.
   struct Job {
@@ -31,6 +32,7 @@ class PictureCache {
     ops::Context& ctx;
     std::span<const ImagePointer> images;
     std::span<const text::TokenId> end_ids;  // behind each picture
+    bool may_tile = true;                    // false: no picture is cut into tiles
   };
 
   explicit PictureCache(size_t max_bytes) : max_bytes_(max_bytes) {}
@@ -40,17 +42,23 @@ class PictureCache {
   /// @throws Error{invalid_argument} a null picture; Error{invalid_image}.
   EncodedPictures encode(const Job& job, Timings& timings);
 
+  /// Rows [t, D] of a video behind one token, encoded in groups of frames and pooled as the model's
+  /// config says. job.images is not read.
+  /// @throws Error{invalid_argument} frames that the pools do not divide; Error{invalid_image}.
+  Tensor encode_video(const Job& job, const VideoPointer& video, Timings& timings);
+
  private:
-  using Key = std::pair<const media::Image*, bool>;  // and whether it was cut into tiles
+  using Key = std::pair<const void*, bool>;  // and whether it was cut into tiles
 
   struct Entry {
-    std::weak_ptr<const media::Image> image;
+    std::weak_ptr<const void> owner;
     std::vector<Tensor> media;
     uint64_t last_use = 0;
   };
 
   void encode_group(const Job& job, std::span<const ImagePointer> group, bool is_tiled,
                     Timings& timings);
+  Tensor encode_frames(const Job& job, const Video& video, Timings& timings) const;
   void drop_expired();
   void shrink();
 

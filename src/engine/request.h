@@ -33,10 +33,17 @@ struct GenerateOptions {
   Speculate speculate = Speculate::automatic;
 };
 
-/// A prompt as text (template already applied, "<image>" where pictures go) and its pictures.
+/// The chosen frames of a video, in order. They may already be reduced to what the tower sees.
+struct Video {
+  std::vector<std::shared_ptr<const media::Image>> frames;
+};
+
+/// A prompt as text (template already applied, "<image>" where pictures go, "<vila/video>" where
+/// videos go) and its media.
 struct Request {
   std::string prompt;
   std::vector<std::shared_ptr<const media::Image>> images;  // the same pointer is encoded once
+  std::vector<std::shared_ptr<const Video>> videos{};       // as well
   GenerateOptions options;
 };
 

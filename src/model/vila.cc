@@ -214,7 +214,10 @@ std::vector<Tensor> Vila::encode_media(ops::Context& ctx, const MediaBatch& batc
 }
 
 Tensor Vila::encode_video(ops::Context& ctx, const VideoBatch& batch) const {
-  const Tensor frames = encode_images(ctx, batch.pixels);  // [frames, tokens, D]
+  return join_frames(ctx, encode_images(ctx, batch.pixels), batch);
+}
+
+Tensor Vila::join_frames(ops::Context& ctx, const Tensor& frames, const VideoBatch& batch) const {
   VideoEnds ends;
   if (!batch.end_ids.empty()) ends.end = embed(ctx, batch.end_ids);
   if (!batch.separator_ids.empty()) ends.separator = embed(ctx, batch.separator_ids);

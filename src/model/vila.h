@@ -34,7 +34,7 @@ struct MediaBatch {
 
 /// Prepared frames of one video and what their rows are pooled and parted by.
 struct VideoBatch {
-  Tensor pixels;  // [frames, 3, S, S] f32
+  Tensor pixels;  // [frames, 3, S, S] f32; join_frames() does not read them
   spec::VideoPools pools;
   std::span<const text::TokenId> end_ids;
   std::span<const text::TokenId> separator_ids{};
@@ -82,6 +82,10 @@ class Vila {
   /// What stands for a video token [t, D]. @throws Error{invalid_argument} frames that the pools do
   /// not divide. @pre config().has_vision()
   Tensor encode_video(ops::Context& ctx, const VideoBatch& batch) const;
+
+  /// The same of frames [frames, tokens_per_image, D] that encode_images() has already seen, so
+  /// that a long video needs no memory for all pictures at once.
+  Tensor join_frames(ops::Context& ctx, const Tensor& frames, const VideoBatch& batch) const;
 
   /// Input rows [layout.length, D] of a prompt: text embeddings with the pictures' rows, as
   /// encode_images() or encode_media() give them, spliced in.

@@ -141,6 +141,7 @@ void read_multimodal(const Fields& fields, const fs::path& vision_folder, VilaCo
   config.s2 = read_multi_scale(fields);
   config.video_pools = read_video_pools(fields);
   config.num_video_frames = fields.integer("num_video_frames", config.num_video_frames);
+  config.video_fps = fields.number("fps", 0);
   config.vision = read_vision_config(vision_folder);
   const int64_t scales = config.s2 ? static_cast<int64_t>(config.s2->sides.size()) : 1;
   config.mm_hidden_size = fields.integer("mm_hidden_size", config.vision->hidden_size * scales);
@@ -231,6 +232,13 @@ DecoderConfig read_decoder_config(const fs::path& folder) {
   config.model_max_length = read_max_length(fields, config.llm);
   validate(config, path.string());
   return config.llm;
+}
+
+media::FrameChoice frame_choice(const VilaConfig& config, int64_t wanted) {
+  const bool is_nvila = config.generation == Generation::nvila;
+  return {.rule = is_nvila ? media::FrameRule::nvila : media::FrameRule::vila_1_5,
+          .wanted = wanted > 0 ? wanted : config.num_video_frames,
+          .sample_fps = is_nvila ? config.video_fps : 0};
 }
 
 VilaConfig read_config(const fs::path& folder, const fs::path& vision_folder) {

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "media/image_processor.h"
+#include "media/video.h"
 
 namespace vila::spec {
 
@@ -109,6 +110,7 @@ struct VilaConfig {
   std::optional<MultiScale> s2;
   VideoPools video_pools;
   int64_t num_video_frames = 8;
+  double video_fps = 0;  // "fps": frames a second that NVILA takes of a video; 0: num_video_frames
 
   bool has_vision() const { return vision.has_value(); }
 
@@ -128,6 +130,10 @@ struct VilaConfig {
 /// @throws Error{invalid_config} naming file, key, expected and found; Error{not_found}.
 VilaConfig read_config(const std::filesystem::path& folder,
                        const std::filesystem::path& vision_folder);
+
+/// The frames that this generation shows of a video: `wanted` of them, or, where that is 0, as many
+/// as the config says; at the config's rate, if it names one, no more than so many.
+media::FrameChoice frame_choice(const VilaConfig& config, int64_t wanted = 0);
 
 /// The tower alone: config.json of its folder, whose fields stand in "vision_config" (CLIP) or at
 /// the top.

@@ -150,6 +150,7 @@ void validate(const VilaConfig& config, const std::string& source) {
   check_processor(check, config.image_processor,
                   is_largest ? config.s2->sides.back() : config.vision->image_size);
   check.range("num_video_frames", config.num_video_frames, 1, kMaxFrames);
+  check.finite("fps", config.video_fps);
   with_context(source, [&] { projector_linears(config); });
 }
 

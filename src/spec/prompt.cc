@@ -23,6 +23,20 @@ void ignore(std::vector<TokenId>& labels, int64_t begin, int64_t end) {
   std::fill(labels.begin() + begin, labels.begin() + end, kIgnoreLabel);
 }
 
+[[noreturn]] void fail_places(std::string_view placeholder, int64_t places, int64_t media) {
+  const char* what = placeholder == kImagePlaceholder ? "picture" : "video";
+  fail(ErrorCode::invalid_argument,
+       "prompt: expected one {} for each {}, found {} {} and {} {}(s); write as many, or none to "
+       "put them in front",
+       placeholder, what, places, placeholder, media, what);
+}
+
+/// Whether media of a kind go in front of the prompt, which has no place for them.
+bool is_put_in_front(std::string_view placeholder, int64_t places, int64_t media) {
+  if (places != 0 && places != media) fail_places(placeholder, places, media);
+  return places == 0 && media > 0;
+}
+
 /// Masks all but the answers of a rendered conversation.
 class RoundMasker {
  public:
@@ -98,9 +112,7 @@ std::vector<TokenId> mark_media(const text::Tokenizer& tokenizer, std::span<cons
 std::string repeat_tiles(std::string_view prompt, std::span<const int64_t> tiles) {
   const std::vector<std::string_view> parts = split(prompt, kImagePlaceholder);
   if (parts.size() != tiles.size() + 1) {
-    fail(ErrorCode::invalid_argument,
-         "prompt: expected one <image> for each picture, found {} <image> and {} picture(s)",
-         parts.size() - 1, tiles.size());
+    fail_places(kImagePlaceholder, std::ssize(parts) - 1, std::ssize(tiles));
   }
   std::string result(parts[0]);
   for (size_t i = 0; i < tiles.size(); ++i) {
@@ -133,19 +145,43 @@ std::vector<TokenId> tokenize_prompt(const text::Tokenizer& tokenizer, std::stri
   return ids;
 }
 
-std::string place_images(std::string_view prompt, int64_t images) {
-  const int64_t places = count_images(prompt);
-  if (places == images) return std::string(prompt);
-  if (places != 0) {
-    fail(ErrorCode::invalid_argument,
-         "prompt: expected one <image> for each picture, found {} <image> and {} picture(s); write "
-         "as many, or none to put the pictures in front",
-         places, images);
-  }
+MediaCount count_media(std::string_view text) {
+  return {count_images(text), std::ssize(split(text, kVideoPlaceholder)) - 1};
+}
+
+PromptRule prompt_rule(const VilaConfig& config) {
+  if (config.generation != Generation::nvila) return {};
+  return {.image_end = "", .trims = true, .has_video_token = !config.video_pools.empty()};
+}
+
+std::string place_media(std::string_view prompt, MediaCount media, const PromptRule& rule) {
+  const MediaCount places = count_media(prompt);
   std::string result;
-  for (int64_t i = 0; i < images; ++i)
-    result += "<image>\n";
-  return result.append(prompt);
+  if (is_put_in_front(kImagePlaceholder, places.images, media.images)) {
+    for (int64_t i = 0; i < media.images; ++i)
+      result.append(kImagePlaceholder).append(rule.image_end);
+  }
+  if (is_put_in_front(kVideoPlaceholder, places.videos, media.videos)) {
+    for (int64_t i = 0; i < media.videos; ++i)
+      result += kVideoPlaceholder;
+  }
+  result += prompt;
+  return rule.trims ? std::string(strip(result)) : result;
+}
+
+std::string spread_videos(std::string_view prompt, std::span<const int64_t> frames,
+                          const PromptRule& rule) {
+  const std::vector<std::string_view> parts = split(prompt, kVideoPlaceholder);
+  if (parts.size() != frames.size() + 1) {
+    fail_places(kVideoPlaceholder, std::ssize(parts) - 1, std::ssize(frames));
+  }
+  std::string result(parts[0]);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    for (int64_t n = 0; n < frames[i]; ++n)
+      result.append(kImagePlaceholder).append(rule.image_end);
+    result += parts[i + 1];
+  }
+  return result;
 }
 
 std::string document_text(std::span<const std::string> sentences,

@@ -58,9 +58,38 @@ std::vector<text::TokenId> mark_media(const text::Tokenizer& tokenizer,
 /// @throws Error{invalid_argument} when `tiles` has another number than the prompt has "<image>".
 std::string repeat_tiles(std::string_view prompt, std::span<const int64_t> tiles);
 
-/// Puts the pictures of a request into its prompt: with no placeholder, "<image>\n" per picture in
-/// front (M24's run_vila.py). @throws Error{invalid_argument} giving both counts when they differ.
-std::string place_images(std::string_view prompt, int64_t images);
+/// How many pictures and videos a request has, or a text has places for.
+struct MediaCount {
+  int64_t images = 0;
+  int64_t videos = 0;
+
+  friend bool operator==(const MediaCount&, const MediaCount&) = default;
+};
+
+/// How often "<image>" and "<vila/video>" stand in a text.
+MediaCount count_media(std::string_view text);
+
+/// How a generation writes the media of a request into its prompts: the one rule for every command.
+/// Source: run_vila.py at 277b9f6; generate_content and tokenize_conversation at b760c34, where the
+/// encoder puts the newline behind a picture, not the prompt.
+struct PromptRule {
+  std::string_view image_end = "\n";  // behind each picture that is put in front of a text
+  bool trims = false;                 // texts lose the white space around them
+  bool has_video_token = false;       // a video is one token; else each frame is a picture
+};
+
+PromptRule prompt_rule(const VilaConfig& config);
+
+/// Puts the media of a request into its prompt, by kind: where the prompt names none of a kind, all
+/// of it in front (pictures first), "<image>" with its end for each picture and "<vila/video>" for
+/// each video. Texts lose the white space around them where the rule says so.
+/// @throws Error{invalid_argument} giving both counts when they differ.
+std::string place_media(std::string_view prompt, MediaCount media, const PromptRule& rule);
+
+/// Writes the n-th "<vila/video>" as "<image>" with its end for each of its frames.
+/// @throws Error{invalid_argument} when `frames` has another number than the prompt has videos.
+std::string spread_videos(std::string_view prompt, std::span<const int64_t> frames,
+                          const PromptRule& rule);
 
 /// Text of an interleaved document (LazyMMC4Dataset): sentences joined by one blank, "<image>"
 /// directly in front of the sentence of each picture, without blanks beside it; the same letters in

@@ -66,10 +66,49 @@ TEST_F(PromptTest, CountsPlaceholders) {
   EXPECT_EQ(count_images("<Image> < image>"), 0);
 }
 
-TEST_F(PromptTest, PicturesWithoutPlaceholderGoToTheFront) {
-  EXPECT_EQ(place_images("Why?", 2), "<image>\n<image>\nWhy?");
-  EXPECT_EQ(place_images("Why?", 0), "Why?");
-  EXPECT_EQ(place_images("See <image>.", 1), "See <image>.");
+TEST_F(PromptTest, CountsPlacesOfBothKinds) {
+  EXPECT_EQ(count_media("<vila/video><image> and <image>"), (MediaCount{2, 1}));
+}
+
+// Of VILA and VILA1.5.
+const PromptRule kLines{};
+const PromptRule kNvila{.image_end = "", .trims = true};
+
+TEST_F(PromptTest, MediaWithoutPlaceholderGoToTheFront) {
+  EXPECT_EQ(place_media("Why?", {2, 0}, kLines), "<image>\n<image>\nWhy?");
+  EXPECT_EQ(place_media(" Why?", {0, 0}, kLines), " Why?");
+  EXPECT_EQ(place_media("See <image>.", {1, 0}, kLines), "See <image>.");
+  EXPECT_EQ(place_media("Why?", {1, 1}, kLines), "<image>\n<vila/video>Why?");
+  EXPECT_EQ(place_media("<image> moves?", {1, 1}, kLines), "<vila/video><image> moves?");
+}
+
+TEST_F(PromptTest, NvilaPutsNoNewlineBehindAPictureAndStripsTexts) {
+  EXPECT_EQ(place_media("Why? ", {2, 0}, kNvila), "<image><image>Why?");
+  EXPECT_EQ(place_media("\n<image>\nWhy?", {1, 0}, kNvila), "<image>\nWhy?");
+  EXPECT_EQ(place_media("  text ", {0, 0}, kNvila), "text");
+}
+
+TEST_F(PromptTest, AVideoWithoutTokenIsAPictureForEachFrame) {
+  const std::vector<int64_t> frames = {2, 1};
+  EXPECT_EQ(spread_videos("<vila/video>a<vila/video>b", frames, kLines),
+            "<image>\n<image>\na<image>\nb");
+  EXPECT_EQ(spread_videos("<vila/video>a<vila/video>b", frames, kNvila), "<image><image>a<image>b");
+  EXPECT_THROW(spread_videos("<vila/video>", frames, kLines), Error);
+}
+
+TEST(PromptRules, FollowTheGenerationAndTheEncoderOfVideos) {
+  VilaConfig config;
+  for (const Generation old : {Generation::vila_2024_02, Generation::vila_1_5}) {
+    config.generation = old;
+    EXPECT_EQ(prompt_rule(config).image_end, "\n");
+    EXPECT_FALSE(prompt_rule(config).trims);
+  }
+  config.generation = Generation::nvila;
+  EXPECT_EQ(prompt_rule(config).image_end, "");
+  EXPECT_TRUE(prompt_rule(config).trims);
+  EXPECT_FALSE(prompt_rule(config).has_video_token);
+  config.video_pools = {{8, 1, 1}};
+  EXPECT_TRUE(prompt_rule(config).has_video_token);
 }
 
 TEST(RepeatTiles, PutsALineForEachTileOfAPicture) {
@@ -79,9 +118,10 @@ TEST(RepeatTiles, PutsALineForEachTileOfAPicture) {
 }
 
 TEST_F(PromptTest, RefusesAnotherNumberOfPicturesThanPlaceholders) {
-  EXPECT_THROW(place_images("<image>", 2), Error);
-  EXPECT_THROW(place_images("<image><image>", 1), Error);
-  EXPECT_THROW(place_images("<image>", 0), Error);
+  EXPECT_THROW(place_media("<image>", {2, 0}, kLines), Error);
+  EXPECT_THROW(place_media("<image><image>", {1, 0}, kLines), Error);
+  EXPECT_THROW(place_media("<image>", {0, 0}, kLines), Error);
+  EXPECT_THROW(place_media("<vila/video>", {0, 2}, kLines), Error);
 }
 
 TEST_F(PromptTest, DocumentsPutPicturesBeforeTheirSentences) {
