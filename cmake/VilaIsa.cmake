@@ -8,6 +8,8 @@ function(vila_isa target name simd_header dot_header)
   target_link_libraries(vila_isa_${name} PRIVATE vila_flags)
   target_include_directories(vila_isa_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(vila_isa_${name} PRIVATE ${ARGN} -O3 -ffp-contract=off -fno-exceptions)
+  # Sums stay in the order they are written in: reassociated, they need more registers than there are.
+  target_compile_options(vila_isa_${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc>)
   # GCC 12 takes the "undefined" registers of its own AVX-512 header for a mistake (its bug 105593).
   target_compile_options(vila_isa_${name} PRIVATE
     $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)

@@ -23,6 +23,8 @@ inline constexpr int kTileLanes = static_cast<int>(kPackedRows / kLanes);  // ve
 inline constexpr int64_t kCodesAhead = 4096;
 // Codes split once for all rows of x; they share L1 with a panel of x.
 inline constexpr int64_t kSplitBytes = 12 << 10;
+// Codes of x that may be counted on to stay in L2 beside the rest.
+inline constexpr int64_t kResidentCodes = 128 << 10;
 
 /// How a tile reads codes. A line of 64 bytes holds two parts of 4 bits (4-bit codes: two steps of
 /// k; 8-bit codes as nibbles: two planes of one step), packed or split before into two lines; or 8
@@ -47,8 +49,10 @@ struct Source {
     }
   }
 
-  static void prefetch(const uint8_t* line) {
-    if constexpr (!kIsSplit) __builtin_prefetch(line + kCodesAhead);
+  /// Asks for what will be read: further on where codes are read in place; else the codes that will
+  /// be split next, so that memory does not rest while the core multiplies.
+  static void prefetch(const uint8_t* line, const uint8_t* next) {
+    __builtin_prefetch(kIsSplit ? next : line + kCodesAhead);
   }
 };
 
@@ -60,17 +64,17 @@ using SplitBytes = Source<1, isa::kBytePlanes, isa::kBytePlanes == 2>;
 /// One panel of x times 16 rows of W over some groups.
 struct DotTile {
   const uint8_t* codes;  // the first group, in place or split
+  const uint8_t* next;   // the packed codes that will be needed after these
   int64_t lines;         // of codes in a group, as packed
   int64_t groups;
   bool has_offsets;
   const int8_t* x;        // the panel at the first group
   const float* x_scales;  // likewise, kRows a group
   const float* x_sums;
-  const float* start;
+  const float* start;    // 16 columns, as y
   int64_t start_stride;  // 0: one row for all
   float* y;
   int64_t y_stride;
-  int64_t columns;  // that start and y have, 1 to 16
 };
 
 /// How many vectors of W a tile takes at once, so that its partial sums stay in registers: the
@@ -86,9 +90,25 @@ template <typename From, int kRows>
 struct Dots {
   static constexpr int kVectors = dot_vectors(From::kPlanes * kRows);
   static constexpr int kParts = From::kParts;
+  // A group has at most kMaxGroup / 4 lines.
+  static constexpr bool kIsUnbounded = From::kLinesOfPartial >= 1 << 14;
 
   using AllPartials = Partial[From::kPlanes][kRows][kVectors];
   using AllSums = Sums[From::kPlanes][kRows][kVectors];
+
+  /// Calls body(plane, m, v) for each sum; unrolled.
+  template <typename Body>
+  static void for_each_sum(const Body& body) {
+#pragma GCC unroll 2
+    for (int plane = 0; plane < From::kPlanes; ++plane) {
+#pragma GCC unroll 16
+      for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          body(plane, m, v);
+      }
+    }
+  }
 
   /// One line of codes times its four or eight activations of each row.
   static void add_line(const uint8_t* line, const int8_t* x, AllPartials& sum) {
@@ -113,75 +133,69 @@ struct Dots {
     }
   }
 
-  /// total += up to kLinesOfPartial lines.
-  static void add_lines(const uint8_t* codes, int64_t lines, const int8_t* x, AllSums& total) {
-    AllPartials sum;
-#pragma GCC unroll 2
-    for (int plane = 0; plane < From::kPlanes; ++plane) {
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v)
-          sum[plane][m][v] = isa::no_partial();
-      }
+  /// Where the lines of a group are.
+  struct Lines {
+    const uint8_t* codes;
+    const uint8_t* next;
+    const int8_t* x;
+
+    void advance(int64_t lines) {
+      codes += lines * From::kStride;
+      next += lines * kLineBytes;
+      x += lines * 4 * From::kSteps * kRows;
     }
+  };
+
+  /// The sums of `lines` <= kLinesOfPartial lines.
+  static void sum_lines(Lines at, int64_t lines, AllPartials& sum) {
+    for_each_sum([&](int plane, int m, int v) { sum[plane][m][v] = isa::no_partial(); });
     for (int64_t line = 0; line < lines; ++line) {
-      From::prefetch(codes);
-      add_line(codes, x, sum);
-      codes += From::kStride;
-      x += 4 * From::kSteps * kRows;
-    }
-#pragma GCC unroll 2
-    for (int plane = 0; plane < From::kPlanes; ++plane) {
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v)
-          total[plane][m][v] = isa::gather(total[plane][m][v], sum[plane][m][v]);
-      }
+      From::prefetch(at.codes, at.next);
+      add_line(at.codes, at.x, sum);
+      at.advance(1);
     }
   }
 
-  static void add_group(const uint8_t* codes, int64_t lines, const int8_t* x, AllSums& total) {
-#pragma GCC unroll 2
-    for (int plane = 0; plane < From::kPlanes; ++plane) {
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v)
-          total[plane][m][v] = isa::no_sums();
-      }
-    }
-    for (int64_t line = 0; line < lines; line += From::kLinesOfPartial) {
-      add_lines(codes + line * From::kStride, least(From::kLinesOfPartial, lines - line),
-                x + line * 4 * From::kSteps * kRows, total);
-    }
+  static void sum_group(Lines at, int64_t lines, AllSums& total) {
+    for_each_sum([&](int plane, int m, int v) { total[plane][m][v] = isa::no_sums(); });
+    const int64_t step = kIsUnbounded ? lines : From::kLinesOfPartial;
+    int64_t line = 0;
+    do {
+      AllPartials sum;
+      sum_lines(at, least(step, lines - line), sum);
+      for_each_sum([&](int plane, int m, int v) {
+        total[plane][m][v] = isa::gather(total[plane][m][v], sum[plane][m][v]);
+      });
+      at.advance(step);
+      line += step;
+    } while (!kIsUnbounded && line < lines);
   }
 
-  /// What one group of one vector of rows adds, before the scale of x.
-  static F32 weighted(const Sums& sums, F32 scale, F32 shift, float x_sum, bool has_offsets) {
-    if constexpr (From::kIsBytes) {
-      return isa::mul(scale, isa::to_float(isa::without_byte_zero(sums, x_sum)));
-    } else {
-      const F32 dot = isa::to_float(sums);
-      if (has_offsets) return isa::fma(shift, isa::set(x_sum), isa::mul(scale, dot));
-      return isa::mul(scale, isa::fnma(shift, isa::set(x_sum), dot));
-    }
+  /// What multiplies the sum of a row of x: the offsets, or what the zero points amount to.
+  static F32 shift_of(const f16* scales, F32 scale, bool has_offsets) {
+    const F32 shift = isa::widen(scales + kPackedRows);
+    return has_offsets ? shift : isa::sub(isa::zero(), isa::mul(scale, shift));
   }
 
-  /// y += the group, whose line of scales (from the first vector on) and scales of x are given.
+  /// y += the group, whose line of scales (from the first vector on) and sums are given.
   static void scale_group(const DotTile& t, int64_t g, const f16* scales, const AllSums& sums,
                           F32 (&y)[kRows][kVectors]) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       const F32 scale = isa::widen(scales + v * kLanes);
-      const F32 shift = isa::widen(scales + kPackedRows + v * kLanes);
+      const F32 shift = shift_of(scales + v * kLanes, scale, t.has_offsets);
 #pragma GCC unroll 16
       for (int m = 0; m < kRows; ++m) {
+        const float x_sum = t.x_sums[g * kRows + m];
         Sums sum = sums[0][m][v];
         if constexpr (From::kPlanes == 2) sum = isa::join_planes(sum, sums[1][m][v]);
-        const F32 term = weighted(sum, scale, shift, t.x_sums[g * kRows + m], t.has_offsets);
-        y[m][v] = isa::fma(isa::set(t.x_scales[g * kRows + m]), term, y[m][v]);
+        F32 term;
+        if constexpr (From::kIsBytes) {
+          term = isa::mul(scale, isa::to_float(isa::without_byte_zero(sum, x_sum)));
+        } else {
+          term = isa::fma(scale, isa::to_float(sum), isa::mul(shift, isa::set(x_sum)));
+        }
+        y[m][v] = isa::fma(term, isa::set(t.x_scales[g * kRows + m]), y[m][v]);
       }
     }
   }
@@ -193,23 +207,23 @@ struct Dots {
     for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
-        y[m][v] = load_columns(t.start + m * t.start_stride, t.columns, first + v);
+        y[m][v] = isa::load(t.start + m * t.start_stride + (first + v) * kLanes);
     }
-    const uint8_t* group = t.codes;
-    const int8_t* x = t.x;
+    Lines at{t.codes + first * 4 * kLanes, t.next, t.x};
     for (int64_t g = 0; g < t.groups; ++g) {
       AllSums sums;
-      add_group(group + first * 4 * kLanes, t.lines, x, sums);
-      group += t.lines * From::kStride;
-      scale_group(t, g, reinterpret_cast<const f16*>(group) + first * kLanes, sums, y);
-      group += kLineBytes;
-      x += t.lines * 4 * From::kSteps * kRows;
+      sum_group(at, t.lines, sums);
+      at.advance(t.lines);
+      const auto* scales = reinterpret_cast<const f16*>(at.codes - first * 4 * kLanes);
+      scale_group(t, g, scales + first * kLanes, sums, y);
+      at.codes += kLineBytes;
+      at.next += kLineBytes;
     }
 #pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
-        store_columns(t.y + m * t.y_stride, t.columns, first + v, y[m][v]);
+        isa::store(t.y + m * t.y_stride + (first + v) * kLanes, y[m][v]);
     }
   }
 
@@ -236,7 +250,26 @@ struct DotBlock {
   int64_t group;
   int64_t groups;
   const uint8_t* codes;
+  const uint8_t* next;  // packed codes of the block after this
 };
+
+/// Runs a tile that has fewer than 16 columns: y goes through a copy of full width.
+inline void run_narrow(RunDots run, const DotTile& tile, int64_t rows, int64_t columns) {
+  alignas(64) float wide[isa::kDotRows * kPackedRows] = {};
+  for (int64_t m = 0; m < rows; ++m) {
+    for (int64_t n = 0; n < columns; ++n)
+      wide[m * kPackedRows + n] = tile.start[m * tile.start_stride + n];
+  }
+  DotTile copy = tile;
+  copy.y = wide;
+  copy.start = wide;
+  copy.start_stride = copy.y_stride = kPackedRows;
+  run(copy);
+  for (int64_t m = 0; m < rows; ++m) {
+    for (int64_t n = 0; n < columns; ++n)
+      tile.y[m * tile.y_stride + n] = wide[m * kPackedRows + n];
+  }
+}
 
 /// All rows of the call times one block.
 template <typename From>
@@ -244,25 +277,31 @@ void multiply_dots(const PackedGemmArgs& args, const DotBlock& block) {
   alignas(64) static constexpr float kNoBias[kPackedRows] = {};
   const PackedWeights& w = args.weight;
   const int64_t groups = w.depth / w.group;
+  const int64_t columns = least(kPackedRows, args.column_end - block.column);
   const bool is_first = block.group == 0;
   for (int64_t row = args.row_begin; row < args.row_end; row += args.panel_rows) {
     const int64_t rows = least(args.panel_rows, args.rows - row);
+    const RunDots run = DotTable<From, isa::kDotRows>::kEntries[rows - 1];
     float* y = args.y + row * args.y_stride + block.column;
     const float* bias = args.bias == nullptr ? kNoBias : args.bias + block.column;
     const int64_t first = row * groups + block.group * rows;
-    DotTable<From, isa::kDotRows>::kEntries[rows - 1](
-        {.codes = block.codes,
-         .lines = w.group * w.bits * kPackedRows / (8 * kLineBytes),
-         .groups = block.groups,
-         .has_offsets = w.has_offsets,
-         .x = args.codes + row * w.depth + block.group * w.group * rows,
-         .x_scales = args.scales + first,
-         .x_sums = args.sums + first,
-         .start = is_first ? bias : y,
-         .start_stride = is_first ? 0 : args.y_stride,
-         .y = y,
-         .y_stride = args.y_stride,
-         .columns = least(kPackedRows, args.column_end - block.column)});
+    const DotTile tile{.codes = block.codes,
+                       .next = block.next,
+                       .lines = w.group * w.bits * kPackedRows / (8 * kLineBytes),
+                       .groups = block.groups,
+                       .has_offsets = w.has_offsets,
+                       .x = args.codes + row * w.depth + block.group * w.group * rows,
+                       .x_scales = args.scales + first,
+                       .x_sums = args.sums + first,
+                       .start = is_first ? bias : y,
+                       .start_stride = is_first ? 0 : args.y_stride,
+                       .y = y,
+                       .y_stride = args.y_stride};
+    if (columns == kPackedRows) {
+      run(tile);
+    } else {
+      run_narrow(run, tile, rows, columns);
+    }
   }
 }
 
@@ -285,31 +324,68 @@ inline void split_lines(const uint8_t* packed, int64_t lines, int64_t groups, ui
   }
 }
 
-/// Few rows read codes in place, over the whole depth. Many rows take a block of groups at a time,
-/// whose part of x stays near the core while the tiles go by, and whose codes are split once for
-/// all.
+/// How a call goes through W: blocks of groups of one tile at a time.
+struct Walk {
+  int64_t lines;         // of codes in a packed group
+  int64_t groups;        // in the depth
+  int64_t step;          // groups of a block
+  bool is_split;         // codes are split before they meet x
+  bool is_tile_by_tile;  // the whole depth of a tile, then the next; else all tiles of a block of
+                         // depth
+
+  int64_t group_bytes() const { return (lines + 1) * kLineBytes; }
+
+  int64_t tile_bytes() const { return groups * group_bytes(); }
+};
+
+/// One panel of x reads codes in place, over the whole depth. More take a block of groups at a
+/// time, whose codes are split once for all; when x is too large for L2, one block of depth after
+/// another, so that its part of x stays there while the tiles go by.
+template <typename Split>
+Walk plan_walk(const PackedGemmArgs& args) {
+  const PackedWeights& w = args.weight;
+  const int64_t rows = args.row_end - args.row_begin;
+  Walk walk{};
+  walk.lines = w.group * w.bits * kPackedRows / (8 * kLineBytes);
+  walk.groups = w.depth / w.group;
+  const int64_t fitting = kSplitBytes / (walk.lines * Split::kStride + kLineBytes);
+  walk.is_split = rows > args.panel_rows && fitting > 0 && Split::kStride > kLineBytes;
+  walk.is_tile_by_tile = rows <= args.panel_rows || rows * w.depth <= kResidentCodes;
+  const int64_t blocked = fitting > 0 ? fitting : 1;
+  walk.step = rows <= args.panel_rows ? walk.groups : blocked;
+  return walk;
+}
+
+/// Groups [g, g + step) of the tile at column n; `split` is scratch.
+template <typename InPlace, typename Split>
+void multiply_at(const PackedGemmArgs& args, const Walk& walk, int64_t n, int64_t g,
+                 uint8_t* split) {
+  const int64_t tile = n / kPackedRows * walk.tile_bytes();
+  const uint8_t* codes = args.weight.data + tile + g * walk.group_bytes();
+  DotBlock block{n, g, least(walk.step, walk.groups - g), codes, codes};
+  block.next += walk.is_tile_by_tile ? block.groups * walk.group_bytes() : walk.tile_bytes();
+  if (walk.is_split) {
+    split_lines(codes, walk.lines, block.groups, split);
+    block.codes = split;
+    multiply_dots<Split>(args, block);
+  } else {
+    multiply_dots<InPlace>(args, block);
+  }
+}
+
 template <typename InPlace, typename Split>
 void multiply_packed(const PackedGemmArgs& args) {
   alignas(64) uint8_t split[kSplitBytes];
-  const PackedWeights& w = args.weight;
-  const int64_t groups = w.depth / w.group;
-  const int64_t lines = w.group * w.bits * kPackedRows / (8 * kLineBytes);
-  const int64_t group_bytes = (lines + 1) * kLineBytes;
-  const int64_t fitting = kSplitBytes / (lines * Split::kStride + kLineBytes);
-  const bool is_many = args.row_end - args.row_begin > args.panel_rows;
-  const bool is_split = is_many && fitting > 0 && Split::kStride > kLineBytes;
-  const int64_t step = !is_many ? groups : fitting > 0 ? fitting : 1;
-  for (int64_t g = 0; g < groups; g += step) {
+  const Walk walk = plan_walk<Split>(args);
+  if (walk.is_tile_by_tile) {
     for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows) {
-      const uint8_t* codes = w.data + (n / kPackedRows * groups + g) * group_bytes;
-      DotBlock block{n, g, least(step, groups - g), codes};
-      if (is_split) {
-        split_lines(codes, lines, block.groups, split);
-        block.codes = split;
-        multiply_dots<Split>(args, block);
-      } else {
-        multiply_dots<InPlace>(args, block);
-      }
+      for (int64_t g = 0; g < walk.groups; g += walk.step)
+        multiply_at<InPlace, Split>(args, walk, n, g, split);
+    }
+  } else {
+    for (int64_t g = 0; g < walk.groups; g += walk.step) {
+      for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows)
+        multiply_at<InPlace, Split>(args, walk, n, g, split);
     }
   }
 }

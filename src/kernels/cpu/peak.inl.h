@@ -35,12 +35,14 @@ float fma_loop(int64_t rounds) noexcept {
 
 // Distinct pairs of codes and activations, so that no product is computed once for two sums.
 inline constexpr int64_t kDotCodes = 2;
-inline constexpr int64_t kDotQuads = kFmaChains / kDotCodes;
-inline constexpr int64_t kDotLoopOps = 2 * 4 * kFmaChains * kLanes;
+// As many sums as the latency of a dot product asks for, as far as registers hold them.
+inline constexpr int64_t kDotChains = isa::kDotSums < kFmaChains ? isa::kDotSums : kFmaChains;
+inline constexpr int64_t kDotQuads = kDotChains / kDotCodes;
+inline constexpr int64_t kDotLoopOps = 2 * 4 * kDotChains * kLanes;
 
 int32_t dot_loop(const uint8_t* data, int64_t rounds) noexcept {
   isa::Partial sum[kDotCodes][kDotQuads];
-  for (int64_t c = 0; c < kFmaChains; ++c)
+  for (int64_t c = 0; c < kDotChains; ++c)
     sum[c % kDotCodes][c / kDotCodes] = isa::no_partial();
   for (int64_t i = 0; i < rounds; ++i) {
     const uint8_t* at = data + i % 8 * 64;  // so that no product can be hoisted out of the loop
@@ -54,7 +56,7 @@ int32_t dot_loop(const uint8_t* data, int64_t rounds) noexcept {
     }
   }
   int32_t total = 0;
-  for (int64_t c = 0; c < kFmaChains; ++c)
+  for (int64_t c = 0; c < kDotChains; ++c)
     total ^= isa::first_lane(sum[c % kDotCodes][c / kDotCodes]);
   return total;
 }

@@ -14,10 +14,6 @@ struct Codes {
   __m512i value;
 };
 
-struct Quad {
-  __m512i value;
-};
-
 struct Sums {
   __m512i value;
 };
@@ -40,12 +36,6 @@ inline Codes low_nibbles(Codes codes) {
 
 inline Codes high_nibbles(Codes codes) {
   return {_mm512_and_si512(_mm512_srli_epi16(codes.value, 4), _mm512_set1_epi8(15))};
-}
-
-inline Quad broadcast(const int8_t* x) {
-  int32_t word;
-  __builtin_memcpy(&word, x, sizeof(word));
-  return {_mm512_set1_epi32(word)};
 }
 
 inline Partial no_partial() {

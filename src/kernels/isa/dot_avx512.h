@@ -8,11 +8,21 @@ namespace vila::kernels {
 namespace {
 namespace isa {
 
+struct Quad {
+  __m512i value;
+};
+
 // 24 partial sums of bytes in two planes, 2 vectors of codes, x and a product fit 32 registers.
 inline constexpr int kDotRows = 12;
 inline constexpr int kDotSums = 24;
 inline constexpr int64_t kPartialSteps = 8;
 inline constexpr int kBytePlanes = 2;
+
+inline Quad broadcast(const int8_t* x) {
+  int32_t word;
+  __builtin_memcpy(&word, x, sizeof(word));
+  return {_mm512_set1_epi32(word)};
+}
 
 inline Partial accumulate(Partial sum, Codes codes, Quad x) {
   return {_mm512_add_epi16(sum.value, _mm512_maddubs_epi16(codes.value, x.value))};
