@@ -59,7 +59,8 @@ std::vector<media::Image> see_picture(const media::Image& image,
     for (const media::Grid& grid : picture.grids) {
       const int64_t width = grid.columns * side;
       const int64_t height = grid.rows * side;
-      if (width != image.width || height != image.height)
+      const bool is_one_tile = width == side && height == side;
+      if (!is_one_tile || image.width != side || image.height != side)
         row["resizes"].push_back({image.width, image.height, width, height});
     }
   }
