@@ -16,7 +16,8 @@ namespace vila::cli {
 /// [columns, rows], "boxes" [left, top, right, bottom of each tile in the resized picture, but of a
 /// last small whole one], "sha256" of the 8-bit pixels of all tiles, "tile_sha256" (first 16 digits
 /// of each)}; tiled modes also "resizes" [from width, height, to width, height, but of one
-/// tile to itself] and dynamic S2 "block_size" [rows, columns], all as conformance/preprocess has them.
+/// tile to itself] and dynamic S2 "block_size" [rows, columns], all as conformance/preprocess has
+/// them.
 /// @throws Error{invalid_image} an empty picture.
 std::vector<media::Image> see_picture(const media::Image& image,
                                       const media::ProcessorConfig& processor, Json& row);
