@@ -12,10 +12,14 @@
 #include "cli/command.h"
 #include "cli/gemm_share.h"
 #include "cli/median.h"
+#include "cli/model_files.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/random_model.h"
+#include "engine/vision_error.h"
+#include "formats/checkpoint.h"
 #include "kernels/peak.h"
+#include "media/tiling.h"
 #include "model/kv_cache.h"
 #include "spec/prompt.h"
 
@@ -147,7 +151,7 @@ engine::Engine make_engine(const BenchOptions& options) {
   const engine::LoadOptions load = load_options(options.model);
   engine::Workspace maker(load);
   ThreadPool& pool = maker.context().pool;
-  return engine::Engine(model::Vila(random_checkpoint(config, pool), config, pool),
+  return engine::Engine(model::Vila(random_checkpoint(config, pool), config, pool, load.vision),
                         byte_tokenizer(), load);
 }
 
@@ -170,6 +174,19 @@ void add_shares(const engine::Engine& engine, const BenchOptions& options, const
                                   (image["vision_ms"].get<double>() / 1e3) /
                                   (packs_tower ? limits.int8 : limits.f32);
   image["peak"] = packs_tower ? "int8" : "f32";
+}
+
+// How far the int8 tower is from the float one, on the picture that was measured.
+void add_vision_error(engine::Engine& engine, const BenchOptions& options, Json& image) {
+  if (options.model.vision != "int8" || !options.random.empty()) return;
+  ops::Context& ctx = engine.context();
+  const media::ProcessorConfig& processor = engine.config().image_processor;
+  const Tensor pixels =
+      media::normalise_tiles(media::tile_picture(*make_image(), processor).tiles, processor);
+  const model::Vila truth =
+      model::Vila::load(formats::open_checkpoint(resolve_model(options.model.model)), ctx.pool);
+  const engine::RowDistance distance = engine::compare_vision(engine.model(), truth, ctx, pixels);
+  image["cosine_to_float"] = {{"mean", distance.mean_cosine}, {"least", distance.least_cosine}};
 }
 
 Json gemm_rows(engine::Engine& engine, int64_t runs) {
@@ -201,6 +218,7 @@ Json make_report(const BenchOptions& options) {
     limits.measure(ctx);
   report["limits"] = limits.json();
   add_shares(engine, options, limits, report);
+  if (report.contains("image")) add_vision_error(engine, options, report["image"]);
   if (options.random.empty()) report["gemm"] = gemm_rows(engine, options.runs);
   return report;
 }
@@ -230,6 +248,10 @@ void print_shares(const Json& report) {
   write_out(fmt::format("the tower computes at {:.0f} % of the {} peak\n",
                         100 * image["vision_share_of_peak"].get<double>(),
                         image["peak"].get<std::string>()));
+  if (!image.contains("cosine_to_float")) return;
+  write_out(fmt::format("rows of the picture, cosine to float: mean {:.6f}, least {:.6f}\n",
+                        image["cosine_to_float"]["mean"].get<double>(),
+                        image["cosine_to_float"]["least"].get<double>()));
 }
 
 void print_report(const Json& report) {

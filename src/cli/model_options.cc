@@ -85,6 +85,11 @@ void add_engine_options(CLI::App& app, ModelOptions& options) {
       ->check(CLI::IsMember({"int8", "f32"}))
       ->capture_default_str();
   add_kv_option(app, options);
+  app.add_option("--vision", options.vision,
+                 "Tower and projector as they are stored (float) or in 8 bits (int8: faster)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"float", "int8"}))
+      ->capture_default_str();
   app.add_option("--memory-limit", options.memory_limit, "Refuse to start above this many bytes")
       ->type_name("BYTES")
       ->check(CLI::PositiveNumber);
@@ -100,6 +105,8 @@ engine::LoadOptions load_options(const ModelOptions& options) {
           .isa = options.isa,
           .activations = options.activations == "f32" ? ops::PackedActivations::float32
                                                       : ops::PackedActivations::int8,
+          .vision = options.vision == "int8" ? model::VisionWeights::int8
+                                             : model::VisionWeights::as_stored,
           .kv = kv_dtype(options)};
 }
 

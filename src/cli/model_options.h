@@ -21,6 +21,7 @@ struct ModelOptions {
   std::string isa;
   std::string device = "cpu";
   std::string kv = "f16";
+  std::string vision = "float";
   int64_t memory_limit = 0;  // bytes; 0: what the machine has free
   std::string activations = "int8";
 };
@@ -34,7 +35,8 @@ void add_model_option(CLI::App& app, ModelOptions& options);
 /// Registers --kv alone.
 void add_kv_option(CLI::App& app, ModelOptions& options);
 
-/// Registers --model, --threads, --isa, --device, --kv, --memory-limit and --activations.
+/// Registers --model, --threads, --isa, --device, --kv, --vision, --memory-limit and
+/// --activations.
 void add_engine_options(CLI::App& app, ModelOptions& options);
 
 /// The type of keys and values that --kv names.

@@ -74,7 +74,7 @@ struct Engine::State {
       : workspace(options),
         kv(options.kv),
         kept_tokens(options.kept_tokens),
-        model(model::Vila::load(checkpoint, workspace.context().pool)),
+        model(model::Vila::load(checkpoint, workspace.context().pool, options.vision)),
         tokenizer(text::load_tokenizer(checkpoint.tokenizer_folder)),
         jinja(text::read_chat_template(checkpoint.tokenizer_folder)),
         end_ids(spec::media_end_ids(model.config(), *tokenizer)) {

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/thread_pool.h"
+#include "model/vila.h"
 #include "ops/context.h"
 #include "tensor/dtype.h"
 
@@ -15,6 +16,7 @@ struct LoadOptions {
   int threads = 0;    // 0: all cores this process may use
   std::string isa{};  // empty: best here
   ops::PackedActivations activations = ops::PackedActivations::int8;  // of packed weights
+  model::VisionWeights vision = model::VisionWeights::as_stored;
   DType kv = DType::f16;  // of keys and values: f32, f16, i8
   /// Keys and values of the last answer are kept for the next prompt that begins with the same
   /// rows, in a cache of so many tokens (or more where an answer needs them); 0: they are not.

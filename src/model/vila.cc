@@ -11,6 +11,7 @@
 #include "model/multi_scale.h"
 #include "model/projector.h"
 #include "model/video.h"
+#include "model/vision_int8.h"
 #include "model/vit.h"
 #include "model/weights.h"
 #include "spec/parameters.h"
@@ -72,13 +73,18 @@ struct Vila::Parts {
   Decoder decoder;
 };
 
-Vila::Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool) {
-  const Weights weights = Weights::bind(checkpoint, config, pool);
+Vila::Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool,
+           VisionWeights vision) {
+  Weights weights = Weights::bind(checkpoint, config, pool);
+  if (vision == VisionWeights::int8 && config.has_vision()) {
+    weights = weights.with(int8_vision(weights, config, {}, pool));
+  }
   parts_ = std::make_shared<const Parts>(weights, std::move(config));
 }
 
-Vila Vila::load(const formats::Checkpoint& checkpoint, ThreadPool& pool) {
-  return Vila(checkpoint, spec::read_config(checkpoint.folder, checkpoint.vision_folder), pool);
+Vila Vila::load(const formats::Checkpoint& checkpoint, ThreadPool& pool, VisionWeights vision) {
+  return Vila(checkpoint, spec::read_config(checkpoint.folder, checkpoint.vision_folder), pool,
+              vision);
 }
 
 Vila Vila::load(const std::filesystem::path& model) {

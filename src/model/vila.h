@@ -40,6 +40,10 @@ struct VideoBatch {
   std::span<const text::TokenId> separator_ids{};
 };
 
+/// What tower and projector multiply with: the weights as they are stored, or 8 bits (W8A8, see
+/// vision_int8.h), made of them while loading.
+enum class VisionWeights { as_stored, int8 };
+
 /// The whole model: tower, projector, decoder. Immutable after loading; calls need a Context and
 /// caches of their own. A value that shares the weights.
 ///
@@ -52,10 +56,12 @@ class Vila {
   /// Binds every tensor of a checkpoint to the parameter table of its config.json, packing what is
   /// quantised on the threads of `pool`.
   /// @throws Error{invalid_model} listing all missing and misshaped tensors; Error{invalid_config}.
-  static Vila load(const formats::Checkpoint& checkpoint, ThreadPool& pool);
+  static Vila load(const formats::Checkpoint& checkpoint, ThreadPool& pool,
+                   VisionWeights vision = VisionWeights::as_stored);
 
   /// The same with the config given, for weights that no file holds.
-  Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool);
+  Vila(const formats::Checkpoint& checkpoint, spec::VilaConfig config, ThreadPool& pool,
+       VisionWeights vision = VisionWeights::as_stored);
 
   /// Opens the checkpoint `model` (formats/checkpoint.h) and loads it on one thread.
   static Vila load(const std::filesystem::path& model);

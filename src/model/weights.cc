@@ -131,6 +131,16 @@ bool Weights::has(std::string_view name) const {
   return find(name) != nullptr;
 }
 
+Weights Weights::with(const std::map<std::string, Matrix, std::less<>>& changes) const {
+  auto table = std::make_shared<Table>(*table_);
+  for (const auto& [name, matrix] : changes) {
+    const auto place = table->find(name);
+    VILA_CHECK(place != table->end(), "{} is not in the parameter table", name);
+    place->second = matrix;
+  }
+  return Weights(std::move(table), path_);
+}
+
 int64_t Weights::bytes() const {
   size_t sum = 0;
   for (const auto& [name, matrix] : *table_) {

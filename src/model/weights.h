@@ -49,6 +49,10 @@ class Weights {
   Tensor vector(std::string_view name) const;
   bool has(std::string_view name) const;
 
+  /// The same place with the tensors and matrices of `changes`, by their full names, in place of
+  /// those that stand there. A name that is not in the table is a Bug.
+  Weights with(const std::map<std::string, Matrix, std::less<>>& changes) const;
+
   /// Bytes of all tensors and matrices at and below this place, as they run.
   int64_t bytes() const;
   /// Whether a matrix at or below this place is packed.
