@@ -16,6 +16,7 @@
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "formats/checkpoint.h"
+#include "quantize/card.h"
 #include "spec/config.h"
 #include "spec/parameters.h"
 #include "spec/prompt.h"
@@ -179,6 +180,13 @@ void add_base(const formats::ModelSource& source, Json& report) {
   report["base"] = formats::base_of(source, kind).folder.string();
 }
 
+/// What `vila quantize` left beside the weights.
+void add_card(const fs::path& folder, Json& report) {
+  const fs::path path = folder / quantize::kCardFile;
+  if (!fs::is_regular_file(path)) return;
+  report["quantization"] = read_json_file(path, ErrorCode::invalid_model);
+}
+
 Json make_report(const InspectOptions& options) {
   const formats::ModelSource source = find_model(options.model.model, options.model.base);
   const fs::path& model = source.folder;
@@ -202,6 +210,7 @@ Json make_report(const InspectOptions& options) {
   add_base(source, report);
   add_tokenizer(checkpoint.tokenizer_folder, config, report);
   add_licence(checkpoint.tokenizer_folder, report);
+  add_card(checkpoint.tokenizer_folder, report);
   if (options.has_tensors) report["tensors"] = tensors_json(checkpoint);
   if (options.has_memory) report["memory"] = memory_json(checkpoint, config, options);
   return report;
@@ -259,6 +268,7 @@ void print_report(const Json& report) {
     write_out(fmt::format("  {} [{}] {}\n", tensor["name"].get<std::string>(),
                           joined(tensor["shape"]), tensor["dtype"].get<std::string>()));
   }
+  if (report.contains("quantization")) write_out(quantize::card_text(report["quantization"]));
   if (report.contains("memory")) print_memory(report["memory"]);
 }
 

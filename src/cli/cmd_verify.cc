@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "engine/verify.h"
 #include "formats/vila_file.h"
+#include "quantize/verify.h"
 
 namespace vila::cli {
 namespace {
@@ -43,7 +44,9 @@ const engine::VerifyRow* first_failure(const std::vector<engine::VerifyRow>& row
 }
 
 bool verify_case(const std::string& folder, const VerifyOptions& options, Json& report) {
-  const std::vector<engine::VerifyRow> rows = engine::verify_reference(folder, options.load);
+  const std::vector<engine::VerifyRow> rows =
+      quantize::is_quantisation_case(folder) ? quantize::verify_quantisation(folder, options.load)
+                                             : engine::verify_reference(folder, options.load);
   const engine::VerifyRow* failure = first_failure(rows);
   if (options.has_json) {
     Json json = {{"case", folder}, {"passed", failure == nullptr}, {"rows", Json::array()}};
@@ -103,7 +106,8 @@ int verify(const VerifyOptions& options) {
 Action add_verify(CLI::App& app) {
   auto options = std::make_shared<VerifyOptions>();
   app.add_option("case", options->cases,
-                 "Folder with checkpoint/, inputs/ and expected.safetensors, or a .vila file")
+                 "Folder of recorded results, of a whole model or of AWQ (search, pack, file), or "
+                 "a .vila file")
       ->type_name("CASE")
       ->required();
   app.add_option("-t,--threads", options->load.threads, "Threads (default: all cores)")

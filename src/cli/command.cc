@@ -41,6 +41,8 @@ constexpr Command kCommands[] = {
      "vila pull Efficient-Large-Model/VILA1.5-3b", add_pull},
     {"list", "Show the downloaded models", "vila list", add_list},
     {"rm", "Remove a downloaded model", "vila rm Efficient-Large-Model/VILA1.5-3b", add_rm},
+    {"quantize", "Make a 4-bit model by AWQ, or plain rounding",
+     "vila quantize vila-7b vila-7b.vila --calibration prompts.jsonl", add_quantize},
     {"train", "Train from a recipe", "vila train recipes/nano/all.yaml --resume", add_train},
     {"eval", "Run benchmarks and score them, or compare two results",
      "vila eval pope mme -m nano --data benchmarks --out results --limit 100", add_eval},

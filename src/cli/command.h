@@ -44,6 +44,7 @@ Action add_convert(CLI::App& app);
 Action add_pull(CLI::App& app);
 Action add_list(CLI::App& app);
 Action add_rm(CLI::App& app);
+Action add_quantize(CLI::App& app);
 Action add_train(CLI::App& app);
 Action add_data(CLI::App& app);
 Action add_eval(CLI::App& app);
