@@ -24,7 +24,14 @@ class BatchLine : public testing::Test {
 
   test::TemporaryFolder folder_;
   BatchOptions options_;
-  MediaLoader media_{spec::VilaConfig{.vision = spec::VisionConfig{}}};
+  MediaLoader media_{seeing_config()};
+
+ private:
+  static spec::VilaConfig seeing_config() {
+    spec::VilaConfig config;
+    config.vision = spec::VisionConfig{};
+    return config;
+  }
 };
 
 TEST_F(BatchLine, FindsPicturesBesideTheBatchFileAndDecodesEachOnce) {

@@ -35,7 +35,8 @@ TEST(SeenMedia, GridsBoxesAndDigestsAreThoseOfTheReference) {
       EXPECT_EQ(row.at("tile_sha256"), entry.at("tile_sha256"));
       EXPECT_EQ(row.at("tiles"), entry.at("tiles"));
       for (const char* key : {"boxes", "resizes", "block_size"}) {
-        if (entry.contains(key) && !entry.at(key).is_null()) EXPECT_EQ(row.at(key), entry.at(key));
+        if (!entry.contains(key) || entry.at(key).is_null()) continue;
+        EXPECT_EQ(row.at(key), entry.at(key));
       }
       ++compared;
     }
