@@ -146,7 +146,8 @@ TEST_F(Chat, PrefillsOnlyWhatIsNewForEveryKvType) {
 
 TEST_F(Run, AnswersAlikeWithAndWithoutGuesses) {
   const auto ask = [&](const std::string& mode) {
-    return json_of(run({"--json", "--max-tokens", "40", "--speculate", mode, "ab ab ab ab ab"}));
+    return json_of(vila({"run", "-m", model().string(), "--json", "--max-tokens", "40",
+                         "--speculate", mode, "ab ab ab ab ab"}));
   };
 
   const Json plain = ask("off");

@@ -34,7 +34,6 @@ TEST_F(WrongUse, IsRefusedWithExitCode2) {
   expect_refused(run({"--device", "abacus", "x"}), kWrongUse);
   expect_refused(run({"--isa", "mmx", "x"}), kWrongUse);
   expect_refused(run({"--chat-template", "nonsense", "x"}), kWrongUse);
-  expect_refused(run({"--video", file("a.png"), "x"}), kWrongUse);
 }
 
 TEST_F(WrongUse, GivesBothNumbersWhenPlaceholdersAndPicturesDiffer) {
