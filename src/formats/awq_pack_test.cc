@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(All, AwqPacking,
                                   std::to_string(row.param.group);
                          });
 
-TEST(AwqPack, SaysWhatALayoutCannotHold) {
+TEST(AwqPacking, SaysWhatALayoutCannotHold) {
   EXPECT_FALSE(can_pack(AwqLayout::gemm, 20, 128, 128));  // 8 outputs to a word
   EXPECT_FALSE(can_pack(AwqLayout::v2, 320, 864, 32));    // 64 inputs to a block
   EXPECT_FALSE(can_pack(AwqLayout::v2, 6, 128, 128));
