@@ -18,6 +18,7 @@
 /// shared machines change their speed from one second to the next.
 namespace vila::bench {
 
+/// One table of kernels with threads and memory of its own. Not movable: `ctx` refers to them.
 struct Machine {
   const kernels::CpuKernels& kernels;
   ThreadPool pool;
@@ -27,6 +28,7 @@ struct Machine {
   Machine(const kernels::CpuKernels& table, int threads) : kernels(table), pool(threads) {}
 };
 
+/// Uniform in [-0.5, 0.5), the same at every call.
 inline Tensor random_tensor(DType dtype, const Shape& shape) {
   Random random(1);
   Tensor tensor = Tensor::empty(DType::f32, shape);
@@ -72,6 +74,7 @@ struct Sample {
   double processor;
 };
 
+/// The value of `member` that `share` of the samples stay below: 0.5 is the median.
 inline double quantile(std::vector<Sample> samples, double Sample::*member, double share) {
   const auto place =
       samples.begin() + static_cast<int64_t>(share * static_cast<double>(samples.size() - 1));
@@ -80,6 +83,7 @@ inline double quantile(std::vector<Sample> samples, double Sample::*member, doub
   return (*place).*member;
 }
 
+/// Every round of `step` that Google Benchmark asks for, after one that warms the caches.
 template <typename Step>
 std::vector<Sample> sample(benchmark::State& state, Machine& machine, Step step) {
   std::vector<Sample> samples;
@@ -129,6 +133,7 @@ void measure_bytes(benchmark::State& state, Machine& machine, double bytes, Step
   state.counters["GB/cpu_s"] = bytes / quantile(samples, &Sample::processor, 0.5) * 1e-9;
 }
 
+/// Registers a row whose rounds `function` times itself.
 template <typename Function>
 void add_row(const std::string& name, Function function) {
   benchmark::RegisterBenchmark(name.c_str(), function)

@@ -27,6 +27,8 @@ struct BenchWork {
   }
 };
 
+/// The work of `engine` for one picture and one token, counted from shapes and storage types alone:
+/// nothing runs.
 BenchWork bench_work(const engine::Engine& engine, const media::Image& picture);
 
 }  // namespace vila::cli

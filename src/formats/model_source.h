@@ -29,6 +29,7 @@ enum class FolderKind {
   projector,  // mm_projector.bin alone: what the first stage of training made, for a base
 };
 
+/// What `folder` holds, told by the files in it and never by its name.
 FolderKind folder_kind(const std::filesystem::path& folder);
 
 /// "LoRA adapter" or "projector", for messages.

@@ -14,6 +14,7 @@
 
 namespace vila::hub {
 
+/// One GET, or HEAD, of a whole file or of its rest.
 struct HttpRequest {
   std::string url;
   bool is_head = false;

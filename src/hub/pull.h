@@ -11,6 +11,7 @@
 
 namespace vila::hub {
 
+/// A file of a repository, as it now lies in the cache; `size` in bytes.
 struct PulledFile {
   std::string path;
   uint64_t size = 0;

@@ -24,6 +24,7 @@ struct SmallOptions {
   uint64_t seed = 1;
 };
 
+/// A random decoder, small enough to be quantised in a test: width 64, heads of 16.
 inline SmallModel small_model(const SmallOptions& options) {
   SmallModel model;
   model.whole = test::tiny_language_config();
