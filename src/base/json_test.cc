@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include <ctime>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/stopwatch.h"
 
 namespace vila {
 namespace {
@@ -61,9 +62,9 @@ TEST(Json, LimitsDepthAtTheRightPlace) {
 }
 
 TEST(Json, RefusesHostileNestingQuickly) {
-  const Stopwatch watch;
+  const std::clock_t start = std::clock();  // processor time, whatever else the machine does
   EXPECT_NE(refusal(std::string(10 << 20, '[')), "");
-  EXPECT_LT(watch.seconds(), 0.5);
+  EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC / 2);
 }
 
 TEST(Json, LimitsSize) {
