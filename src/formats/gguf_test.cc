@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/numeric.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "tensor/compare.h"
@@ -92,6 +93,24 @@ TEST_F(Gguf, ReadsMetadataAndTensors) {
   EXPECT_EQ(quantised.values<float>()[0], -8);
   EXPECT_EQ(quantised.values<float>()[15], 7);
   EXPECT_EQ(quantised.values<float>()[16], 0);
+}
+
+TEST_F(Gguf, ReadsTensorsAtEveryByte) {
+  for (size_t shift = 0; shift < 4; ++shift) {
+    const std::string name = "f" + std::string(shift, 'x');  // moves all that comes behind it
+    Builder file;
+    file.head(3, 3, 1).key("general.alignment", 4).number(uint32_t{1});
+    file.tensor(name, {2}, 0, 0).tensor("h", {2}, 1, 9).tensor("q", {32}, 2, 13);
+    file.number(1.5F).number(-2.0F).number(uint8_t{0});
+    file.number(uint16_t{0x3c00}).number(uint16_t{0xc000});
+    file.number(uint16_t{0x3c00});  // the scale 1
+    for (int i = 0; i < 16; ++i)
+      file.number(uint8_t{0x98});
+    const GgufFile read_back = read(file.bytes);
+    EXPECT_EQ(gguf_tensor(read_back, name).values<float>()[1], -2.0F) << shift;
+    EXPECT_EQ(to_f32(gguf_tensor(read_back, "h").values<f16>()[1]), -2.0F) << shift;
+    EXPECT_EQ(gguf_tensor(read_back, "q").values<float>()[31], 1.0F) << shift;
+  }
 }
 
 TEST_F(Gguf, ReadsEveryKindOfValueAndVersionTwo) {

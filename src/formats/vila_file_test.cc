@@ -110,6 +110,16 @@ TEST_F(VilaFile, RefusesMatricesThatNoKernelReads) {
   refused(R"("has_offsets":false,"in":4)", R"("has_offsets":true ,"in":4)");
 }
 
+TEST_F(VilaFile, RefusesAMemberThatIsNotAligned) {
+  std::string bytes = read_file(path_);
+  const size_t number = bytes.rfind("\"offset\":") + std::string("\"offset\":").size();
+  const size_t end = bytes.find_first_not_of("0123456789", number);
+  bytes[end - 1] = '1';  // no multiple of 64 ends so
+  rewrite_checksum(bytes);
+  write(bytes);
+  test::expect_error(ErrorCode::invalid_model, "at a multiple of 64", [&] { read_vila(path_); });
+}
+
 TEST_F(VilaFile, IsTheSameBytesEachTime) {
   const std::string first = read_file(path_);
   write_vila(path_, read_vila(path_));
