@@ -32,7 +32,7 @@ endif()
 
 # The layers that `layer` may use, as listed in tools/layers.toml.
 function(vila_allowed_layers layer result)
-  set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS tools/layers.toml)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/layers.toml)
   file(STRINGS ${PROJECT_SOURCE_DIR}/tools/layers.toml row REGEX "^${layer} *=")
   if(NOT row)
     message(FATAL_ERROR "layer '${layer}' has no row in tools/layers.toml")

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include "base/error.h"
+#include "base/processor.h"
 
 namespace vila {
 namespace {
@@ -14,14 +15,6 @@ namespace {
 // loops. About 20 microseconds of spinning (a pause takes 40 to 70 ns on current CPUs) bridges the
 // gap; more would only take the core from the thread that it waits for, when both share one.
 constexpr int kSpins = 300;
-
-void pause_cpu() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
 
 }  // namespace
 

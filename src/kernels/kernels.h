@@ -182,7 +182,7 @@ inline constexpr int64_t kDotLoopBytes = 640;
 
 /// All CPU kernels of one instruction set; an immutable table.
 struct CpuKernels {
-  const char* isa;         // "scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni"
+  const char* isa;         // "scalar", "avx2", "neon_dotprod", …: the tables of docs/kernels.md
   int64_t tile_rows;       // most rows of x in a panel
   int64_t tile_columns;    // columns of y done together: splits of N are multiples of it
   int64_t query_block;     // queries done together: splits of queries are multiples of it

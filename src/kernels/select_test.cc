@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/select.h"
 
+#include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -15,6 +16,13 @@ namespace {
 TEST(Select, ScalarIsAlwaysThereAndTheBestIsTheLast) {
   EXPECT_STREQ(all_kernels().front()->isa, "scalar");
   EXPECT_EQ(&best_kernels(), all_kernels().back());
+}
+
+// Set where the CPU is known, as under QEMU (tests/cross).
+TEST(Select, PicksTheBestOfACpuThatIsKnown) {
+  const char* expected = std::getenv("VILA_EXPECTED_ISA");
+  if (expected == nullptr) GTEST_SKIP() << "VILA_EXPECTED_ISA is not set";
+  EXPECT_STREQ(best_kernels().isa, expected);
 }
 
 TEST(Select, FindsEachTableByItsName) {

@@ -5,6 +5,7 @@
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/kv.inl.h"
 #include "kernels/cpu/math.inl.h"
+#include "kernels/cpu/norm.inl.h"
 #include "kernels/kernels.h"
 
 /// Attention of one head, blocked over queries and keys (Dao et al., "FlashAttention", 2022) so
@@ -59,6 +60,7 @@ struct KeyBlock {
   float keys[kKeyBlock * kMaxHeadDim];
   float values[kKeyBlock * kMaxHeadDim];
   int64_t count;
+  bool has_finite_values;
 };
 
 static_assert(kMaxHeadDim <= kDepthBlock, "a key is one depth block of pack_rows()");
@@ -134,6 +136,25 @@ inline void mix_block(const float* values, int64_t keys, int64_t head_dim, const
   }
 }
 
+/// mix_block() where some value is no finite number, which times a weight of 0 would reach queries
+/// that do not see it: the same sums without what a query does not see.
+inline void mix_seen(const float* values, int64_t first_key, int64_t keys, int64_t head_dim,
+                     const float* weights, QueryPanel& panel) {
+  for (int64_t e = 0; e < head_dim; ++e) {
+    for (int64_t i = 0; i < panel.columns; i += kLanes) {
+      float* mixed = panel.mixed + e * kTileColumns + i;
+      const F32 seen = isa::load(panel.seen + i);
+      F32 sum = isa::load(mixed);
+      for (int64_t j = 0; j < keys; ++j) {
+        const F32 weight = isa::load(weights + j * kTileColumns + i);
+        const F32 more = isa::fma(isa::set(values[j * head_dim + e]), weight, sum);
+        sum = isa::select_greater(seen, isa::set(static_cast<float>(first_key + j)), more, sum);
+      }
+      isa::store(mixed, sum);
+    }
+  }
+}
+
 /// Divides by the sums and writes queries [first, first + count) to args.out.
 inline void finish_panel(const AttentionArgs& args, int64_t first, int64_t count,
                          QueryPanel& panel) {
@@ -175,15 +196,21 @@ inline void load_keys(const AttentionArgs& args, int64_t first, int64_t count, K
              .row_end = count,
              .packed = block.keys});
   widen_vectors(args, args.v, args.v_scales, {first, count}, block.values);
+  block.has_finite_values = is_finite(block.values, count * args.head_dim);
 }
 
 /// Takes the first `keys` keys of a block, the first of which is key `first`, into a panel.
 inline void mix_keys(const KeyBlock& block, int64_t first, int64_t keys, int64_t head_dim,
                      QueryPanel& panel, float* scores) {
   score_block(block, keys, head_dim, panel, scores);
-  if (first + keys > panel.seen_by_all) mask_block(first, keys, panel, scores);
+  const bool is_masked = first + keys > panel.seen_by_all;
+  if (is_masked) mask_block(first, keys, panel, scores);
   soften_block(keys, head_dim, panel, scores);
-  mix_block(block.values, keys, head_dim, scores, panel);
+  if (is_masked && !block.has_finite_values) {
+    mix_seen(block.values, first, keys, head_dim, scores, panel);
+  } else {
+    mix_block(block.values, keys, head_dim, scores, panel);
+  }
 }
 
 /// Queries [first, first + count), count <= kQueryBlock.

@@ -41,6 +41,7 @@ struct Source {
   /// The parts of kLanes rows.
   static void load(const uint8_t* line, Codes (&part)[kParts]) {
     part[0] = isa::load_codes(line);
+    if constexpr (kIsBytes && kPlanes == 1) part[0] = isa::byte_codes(part[0]);
     if constexpr (kParts == 2 && kIsSplit) {
       part[1] = isa::load_codes(line + kLineBytes);
     } else if constexpr (kParts == 2) {

@@ -37,22 +37,50 @@ float sum(const float* x, int64_t size) {
   return sum_of(x, x, size, [](F32 a, F32, F32 total) { return isa::add(a, total); });
 }
 
+/// Whether no element is infinite or NaN: 0 times such a one is NaN.
+inline bool is_finite(const float* x, int64_t size) {
+  return sum_of(x, x, size, [](F32 a, F32, F32 sum) { return isa::fma(a, isa::zero(), sum); }) ==
+         0.0F;
+}
+
+inline constexpr float kLargestFloat = 0x1.fffffep127F;
+
+inline float mean_square(const NormArgs& row) {
+  return dot(row.x, row.x, row.size) / static_cast<float>(row.size);
+}
+
+/// 2^-80 of the row, kept in y, for a row whose squares overflow (elements from about 1e19): its
+/// norm is the same, and epsilon is nothing beside it.
+inline NormArgs shrunk(const NormArgs& row) {
+  map(row.x, row.size, row.y, [](F32 x) { return isa::mul(x, isa::set(0x1p-80F)); });
+  NormArgs small = row;
+  small.x = row.y;
+  small.epsilon = 0.0F;
+  return small;
+}
+
 void rms_norm(const NormArgs& args) noexcept {
-  const float mean_square = dot(args.x, args.x, args.size) / static_cast<float>(args.size);
-  const F32 factor = isa::set(1.0F / __builtin_sqrtf(mean_square + args.epsilon));
-  map(args.x, args.weight, args.size, args.y,
+  NormArgs row = args;
+  float square = mean_square(args);
+  if (square > kLargestFloat) {
+    row = shrunk(args);
+    square = mean_square(row);
+  }
+  const F32 factor = isa::set(1.0F / __builtin_sqrtf(square + row.epsilon));
+  map(row.x, row.weight, row.size, row.y,
       [factor](F32 x, F32 weight) { return isa::mul(isa::mul(x, factor), weight); });
 }
 
 void layer_norm(const NormArgs& args) noexcept {
-  const auto size = static_cast<float>(args.size);
-  const F32 mean = isa::set(sum(args.x, args.size) / size);
-  map(args.x, args.size, args.y, [mean](F32 x) { return isa::sub(x, mean); });
-  const float variance = dot(args.y, args.y, args.size) / size;
-  const F32 factor = isa::set(1.0F / __builtin_sqrtf(variance + args.epsilon));
-  map(args.y, args.weight, args.size, args.y,
+  const NormArgs row = mean_square(args) > kLargestFloat ? shrunk(args) : args;
+  const auto size = static_cast<float>(row.size);
+  const F32 mean = isa::set(sum(row.x, row.size) / size);
+  map(row.x, row.size, row.y, [mean](F32 x) { return isa::sub(x, mean); });
+  const float variance = dot(row.y, row.y, row.size) / size;
+  const F32 factor = isa::set(1.0F / __builtin_sqrtf(variance + row.epsilon));
+  map(row.y, row.weight, row.size, row.y,
       [factor](F32 x, F32 weight) { return isa::mul(isa::mul(x, factor), weight); });
-  if (args.bias != nullptr) add(args.y, args.bias, args.size, args.y);
+  if (row.bias != nullptr) add(row.y, row.bias, row.size, row.y);
 }
 
 void rotate(float* x, const float* cos, const float* sin, int64_t heads, int64_t half) noexcept {

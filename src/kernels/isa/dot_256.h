@@ -34,6 +34,10 @@ inline void store_codes(uint8_t* y, Codes codes) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), codes.value);
 }
 
+inline Codes byte_codes(Codes codes) {
+  return codes;
+}
+
 inline Codes low_nibbles(Codes codes) {
   return {_mm256_and_si256(codes.value, _mm256_set1_epi8(15))};
 }

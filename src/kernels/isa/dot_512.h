@@ -30,6 +30,10 @@ inline void store_codes(uint8_t* y, Codes codes) {
   _mm512_storeu_si512(y, codes.value);
 }
 
+inline Codes byte_codes(Codes codes) {
+  return codes;
+}
+
 inline Codes low_nibbles(Codes codes) {
   return {_mm512_and_si512(codes.value, _mm512_set1_epi8(15))};
 }

@@ -68,6 +68,11 @@ inline Sums no_sums() {
   return {0};
 }
 
+/// Codes of 8 bits as accumulate() takes them, where they are not cut into planes.
+inline Codes byte_codes(Codes codes) {
+  return codes;
+}
+
 /// sum + the dot product of four codes and four activations, of each row.
 inline Partial accumulate(Partial sum, Codes codes, Quad x) {
   for (uint32_t shift = 0; shift < 32; shift += 8) {
@@ -87,8 +92,8 @@ inline Sums join_planes(Sums low, Sums high) {
   return {low.value + 16 * high.value};
 }
 
-/// The sums of signed values from those of 8-bit codes, which are 128 more; x_sum is the sum of the
-/// activations, an integer.
+/// The sums of signed values from those of byte_codes(), which are 128 more, unless byte_codes()
+/// took that away; x_sum is the sum of the activations, an integer.
 inline Sums without_byte_zero(Sums sums, float x_sum) {
   return {sums.value - 128 * static_cast<int32_t>(x_sum)};
 }
