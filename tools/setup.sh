@@ -11,7 +11,8 @@ runtime_packages=(
 test_packages=(
   "${runtime_packages[@]}"
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libtorch-dev libgtest-dev libgmock-dev libsimde-dev python3 clang-format universal-ctags xz-utils)
+  libtorch-dev libgtest-dev libgmock-dev libsimde-dev python3 clang-format universal-ctags xz-utils
+  g++-aarch64-linux-gnu qemu-user)
 
 say() { printf '%s\n' "$*" >&2; }
 
