@@ -16,8 +16,9 @@ constexpr std::array<const char*, kLinears> kNames = {
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
     "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
 
-// Rows that are computed together: enough for a full product, few enough for the arena.
-constexpr int64_t kRowsPerPart = 1024;
+// Rows that are computed together: enough for a full product, few enough for the arena and for a
+// search to stop early.
+constexpr int64_t kRowsPerPart = 512;
 
 Shape weight_shape(size_t linear, const spec::DecoderConfig& config) {
   const int64_t width = config.hidden_size;
@@ -100,15 +101,16 @@ BlockRunner::BlockRunner(ops::Context& ctx, const spec::DecoderConfig& config,
       ops::make_rope_table(*std::ranges::max_element(lengths_), model::rope_frequencies(config));
 }
 
-void BlockRunner::store(Tensor& whole, int64_t first, const Tensor& rows) const {
+bool BlockRunner::store(Tensor& whole, int64_t first, const Tensor& rows) const {
   if (!whole.defined()) whole = Tensor::empty(DType::f32, {rows_, rows.dim(1)});
   std::memcpy(whole.rows(first, first + rows.dim(0)).raw(), rows.raw(), rows.nbytes());
+  return true;
 }
 
 void BlockRunner::each_part(const Tensor& x, const Visit& visit, const Compute& compute) const {
   for (int64_t begin = 0; begin < x.dim(0); begin += kRowsPerPart) {
     const ArenaScope scope(ctx_.arena);
-    visit(begin, compute(x.rows(begin, std::min(begin + kRowsPerPart, x.dim(0)))));
+    if (!visit(begin, compute(x.rows(begin, std::min(begin + kRowsPerPart, x.dim(0)))))) return;
   }
 }
 
@@ -155,8 +157,8 @@ void BlockRunner::mix(const Block& block, const Tensor& x, const Visit& visit) c
       end += lengths_[last++];
     } while (last < lengths_.size() && end - begin + lengths_[last] <= kRowsPerPart);
     const ArenaScope scope(ctx_.arena);
-    visit(begin,
-          mixed_rows(block, x.rows(begin, end), std::span(lengths_).subspan(first, last - first)));
+    const auto lengths = std::span(lengths_).subspan(first, last - first);
+    if (!visit(begin, mixed_rows(block, x.rows(begin, end), lengths))) return;
     begin = end;
     first = last;
   }
@@ -167,8 +169,9 @@ Tensor BlockRunner::gated_rows(const Block& block, const Tensor& x) const {
 }
 
 void BlockRunner::attention(const Block& block, const Tensor& x, const Visit& visit) const {
-  mix(block, x,
-      [&](int64_t first, const Tensor& rows) { visit(first, apply(block.linears[kO], rows)); });
+  mix(block, x, [&](int64_t first, const Tensor& rows) {
+    return visit(first, apply(block.linears[kO], rows));
+  });
 }
 
 void BlockRunner::mlp(const Block& block, const Tensor& x, const Visit& visit) const {
@@ -198,7 +201,8 @@ BlockInputs BlockRunner::run(const Block& block, const Tensor& x) const {
   // h = x + Attention(norm(x)), kept where the result will stand
   const auto add = [&](const Tensor& base) {
     return [&, base](int64_t first, const Tensor& rows) {
-      store(inputs.result, first, ops::add(ctx_, base.rows(first, first + rows.dim(0)), rows));
+      return store(inputs.result, first,
+                   ops::add(ctx_, base.rows(first, first + rows.dim(0)), rows));
     };
   };
   linear(block.linears[kO], inputs.output, add(x));
@@ -213,7 +217,7 @@ Tensor BlockRunner::result(const Block& block, const Tensor& x) const {
   Tensor y;
   const auto add = [&](const Tensor& base) {
     return [&, base](int64_t first, const Tensor& rows) {
-      store(y, first, ops::add(ctx_, base.rows(first, first + rows.dim(0)), rows));
+      return store(y, first, ops::add(ctx_, base.rows(first, first + rows.dim(0)), rows));
     };
   };
   const Tensor normal = collect([&](const Visit& visit) { norm(block.input_norm, x, visit); });

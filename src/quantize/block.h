@@ -74,8 +74,9 @@ class BlockRunner {
   Tensor result(const Block& block, const Tensor& x) const;
 
   /// Self-attention of the normalised rows x with its output projection, as its parts come:
-  /// visit(first row, rows [., D] in the arena).
-  using Visit = std::function<void(int64_t first, const Tensor& rows)>;
+  /// visit(first row, rows [., D] in the arena), which says whether to go on: a search has seen
+  /// enough of a candidate as soon as it is worse than the best.
+  using Visit = std::function<bool(int64_t first, const Tensor& rows)>;
   void attention(const Block& block, const Tensor& x, const Visit& visit) const;
   /// The gated feed-forward of the normalised rows.
   void mlp(const Block& block, const Tensor& x, const Visit& visit) const;
@@ -91,7 +92,7 @@ class BlockRunner {
   template <typename Pass>
   Tensor collect(const Pass& pass) const {
     Tensor whole;
-    pass([&](int64_t first, const Tensor& rows) { store(whole, first, rows); });
+    pass([&](int64_t first, const Tensor& rows) { return store(whole, first, rows); });
     return whole;
   }
 
@@ -101,7 +102,7 @@ class BlockRunner {
   Tensor mixed_rows(const Block& block, const Tensor& x, std::span<const int64_t> lengths) const;
   Tensor gated_rows(const Block& block, const Tensor& x) const;
   Tensor apply(const BlockLinear& linear, const Tensor& x) const;
-  void store(Tensor& whole, int64_t first, const Tensor& rows) const;
+  bool store(Tensor& whole, int64_t first, const Tensor& rows) const;
 
   ops::Context& ctx_;
   const spec::DecoderConfig& config_;

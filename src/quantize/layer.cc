@@ -2,6 +2,8 @@
 #include "quantize/layer.h"
 
 #include <cmath>
+#include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "quantize/second_order.h"
@@ -31,16 +33,16 @@ class LayerQuantiser {
 
   LayerResult run(Activations& activations) {
     const Tensor x = activations.exact;
-    const bool has_search = options_.method != Method::rtn;
     BlockInputs inputs = runner_.run(block_, x);
-    if (has_search) fold(inputs);
-    if (options_.method == Method::awq) clip(inputs);
+    if (options_.method != Method::rtn) {
+      fold(inputs);
+      clip(inputs);
+    }
+    for (size_t i = 0; i < kLinears; ++i)
+      result_.matrices[i] = round(i);
     if (options_.method == Method::awq_second) {
       inputs.attention = inputs.output = inputs.mlp = inputs.down = Tensor();
       compensate_all(activations);
-    } else {
-      for (size_t i = 0; i < kLinears; ++i)
-        result_.matrices[i] = round(i);
     }
     result_.input_norm = block_.input_norm;
     result_.post_attention_norm = block_.post_attention_norm;
@@ -53,8 +55,9 @@ class LayerQuantiser {
 
  private:
   QuantisedMatrix round(size_t linear) const {
-    return quantise(block_.linears[linear].weight, options_.grid, runner_.context().pool,
-                    block_.name(linear));
+    const Tensor& clipped = clipped_[linear];
+    return quantise(clipped.defined() ? clipped : block_.linears[linear].weight, options_.grid,
+                    runner_.context().pool, block_.name(linear));
   }
 
   // All groups are searched on the unchanged layer, then all are folded.
@@ -89,7 +92,7 @@ class LayerQuantiser {
   void clip(const BlockInputs& inputs) {
     for (size_t i = 0; i < kLinears; ++i) {
       if (!is_clipped(i)) continue;
-      Tensor& weight = block_.linears[i].weight;
+      const Tensor& weight = block_.linears[i].weight;
       Search::Clip row{block_.name(i), {}};
       if (options_.search.empty()) {
         row.limits = search_clips(runner_.context(), weight, inputs.of(i), options_.grid).limits;
@@ -99,8 +102,8 @@ class LayerQuantiser {
       } else {
         continue;
       }
-      weight = weight.to(DType::f32);
-      apply_clips(weight, row.limits, options_.grid.group);
+      clipped_[i] = weight.to(DType::f32);
+      apply_clips(clipped_[i], row.limits, options_.grid.group);
       result_.search.clips.push_back(row);
     }
   }
@@ -112,77 +115,35 @@ class LayerQuantiser {
          name, expected.text(), tensor.text());
   }
 
-  // In the order in which the parts of the layer feed one another: each is fitted to what the exact
-  // layer computes, from what the quantised one gives it.
+  // Part after part, each on what it is given once those before it, and all earlier layers, are
+  // rounded. The grids are those of plain AWQ; the weights that are rounded are not clipped, so
+  // that what a clip costs is made up for as well.
   void compensate_all(Activations& activations) {
-    const Tensor exact = activations.exact;
-    const Tensor given = activations.quantised.defined() ? activations.quantised : exact;
+    const Tensor x = activations.quantised;
     Block rounded = block_;
-    const Tensor a = norm(block_.input_norm, exact);
-    const Tensor b = norm(block_.input_norm, given);
-    compensate_group(std::array<size_t, 3>{kQ, kK, kV}, a, b, rounded);
-    compensate_group(std::array<size_t, 1>{kO}, mixed(block_, a), mixed(rounded, b), rounded);
-    compensate_mlp(after_attention(block_, a, exact), after_attention(rounded, b, given), rounded,
-                   activations);
+    const Tensor normal = norm(block_.input_norm, x);
+    compensate_group(std::array<size_t, 3>{kQ, kK, kV}, normal, rounded);
+    const Tensor mixed = runner_.collect(
+        [&](const BlockRunner::Visit& visit) { runner_.mix(rounded, normal, visit); });
+    compensate_group(std::array<size_t, 1>{kO}, mixed, rounded);
+    const Tensor h = added(x, rounded.linears[kO], mixed);
+    const Tensor again = norm(block_.post_attention_norm, h);
+    compensate_group(std::array<size_t, 2>{kGate, kUp}, again, rounded);
+    const Tensor gated = runner_.collect(
+        [&](const BlockRunner::Visit& visit) { runner_.gate_up(rounded, again, visit); });
+    compensate_group(std::array<size_t, 1>{kDown}, gated, rounded);
+    activations.quantised = added(h, rounded.linears[kDown], gated);
   }
 
-  void compensate_mlp(const Tensor& exact, const Tensor& given, Block& rounded,
-                      Activations& activations) {
-    const Tensor a = norm(block_.post_attention_norm, exact);
-    const Tensor b = norm(block_.post_attention_norm, given);
-    compensate_group(std::array<size_t, 2>{kGate, kUp}, a, b, rounded);
-    compensate_group(std::array<size_t, 1>{kDown}, gated(block_, a), gated(rounded, b), rounded);
-    Tensor next = Tensor::empty(DType::f32, given.shape());
-    runner_.mlp(rounded, b, adder(given, next));
-    activations.quantised = next;
-  }
-
-  // Weights whose products with `given` come as near as they can to those with `exact`, rounded.
-  template <size_t kCount>
-  void compensate_group(const std::array<size_t, kCount>& linears, const Tensor& exact,
-                        const Tensor& given, Block& rounded) {
+  // Linears of one input x.
+  void compensate_group(std::span<const size_t> linears, const Tensor& x, Block& rounded) {
     ops::Context& ctx = runner_.context();
-    const ErrorModel model(ctx, cross_moments(ctx, given, given), options_.damping);
-    const Drift drift = drift_of(exact, given, model, linears.size());
+    const ErrorModel model(ctx, gram(ctx, x), options_.damping);
     for (const size_t linear : linears) {
-      const Tensor target = retargeted(block_.linears[linear].weight, drift, model);
-      result_.matrices[linear] = compensate(ctx, target, model, options_.grid);
-      rounded.linears[linear].weight = dequantise(result_.matrices[linear]);
+      QuantisedMatrix& matrix = result_.matrices[linear];
+      matrix = compensate(ctx, block_.linears[linear].weight, model, std::move(matrix));
+      rounded.linears[linear].weight = dequantise(matrix);
     }
-  }
-
-  // C = (exact - given)^T given / T, transposed; or C H^-1, transposed, where it pays to solve once
-  // for several Linears.
-  struct Drift {
-    Tensor moments;
-    bool is_solved = false;
-  };
-
-  Drift drift_of(const Tensor& exact, const Tensor& given, const ErrorModel& model,
-                 size_t linears) const {
-    const Tensor difference = exact.to(DType::f32);
-    for (int64_t i = 0; i < difference.numel(); ++i)
-      difference.data<float>()[i] -= given.data<float>()[i];
-    ops::Context& ctx = runner_.context();
-    if (linears == 1) return {cross_moments(ctx, given, difference), false};
-    const Tensor solved = model.solve(ctx, cross_moments(ctx, difference, given));
-    const int64_t size = model.size();
-    Tensor moments = Tensor::empty(DType::f32, {size, size});
-    for (int64_t i = 0; i < moments.numel(); ++i)
-      moments.data<float>()[i] = solved.data<float>()[i % size * size + i / size];
-    return {moments, true};
-  }
-
-  // W + W C H^-1: the least squares fit of W x_exact by x_given.
-  Tensor retargeted(const Tensor& weight, const Drift& drift, const ErrorModel& model) const {
-    ops::Context& ctx = runner_.context();
-    const ArenaScope scope(ctx.arena);
-    const Tensor product = ops::linear(ctx, weight, drift.moments, {});
-    const Tensor change = drift.is_solved ? product : model.solve(ctx, product);
-    Tensor target = weight.to(DType::f32);
-    for (int64_t i = 0; i < target.numel(); ++i)
-      target.data<float>()[i] += change.data<float>()[i];
-    return target;
   }
 
   Tensor norm(const Tensor& weight, const Tensor& x) const {
@@ -190,28 +151,14 @@ class LayerQuantiser {
         [&](const BlockRunner::Visit& visit) { runner_.norm(weight, x, visit); });
   }
 
-  Tensor mixed(const Block& block, const Tensor& x) const {
-    return runner_.collect([&](const BlockRunner::Visit& visit) { runner_.mix(block, x, visit); });
-  }
-
-  Tensor gated(const Block& block, const Tensor& x) const {
-    return runner_.collect(
-        [&](const BlockRunner::Visit& visit) { runner_.gate_up(block, x, visit); });
-  }
-
-  BlockRunner::Visit adder(const Tensor& base, const Tensor& target) const {
-    return [base, target](int64_t first, const Tensor& rows) {
-      const float* b = base.rows(first, first + rows.dim(0)).data<float>();
-      float* t = target.rows(first, first + rows.dim(0)).data<float>();
-      for (int64_t i = 0; i < rows.numel(); ++i)
-        t[i] = b[i] + rows.data<float>()[i];
-    };
-  }
-
-  Tensor after_attention(const Block& block, const Tensor& normal, const Tensor& x) const {
-    Tensor h = Tensor::empty(DType::f32, x.shape());
-    runner_.attention(block, normal, adder(x, h));
-    return h;
+  // base + Linear(x)
+  Tensor added(const Tensor& base, const BlockLinear& linear, const Tensor& x) const {
+    return runner_.collect([&](const BlockRunner::Visit& visit) {
+      runner_.linear(linear, x, [&](int64_t first, const Tensor& rows) {
+        return visit(first,
+                     ops::add(runner_.context(), base.rows(first, first + rows.dim(0)), rows));
+      });
+    });
   }
 
   // On the inputs of the exact model.
@@ -229,7 +176,8 @@ class LayerQuantiser {
 
   const BlockRunner& runner_;
   const Options& options_;
-  Block block_;
+  Block block_;                           // folded, not clipped
+  std::array<Tensor, kLinears> clipped_;  // weights of those that are clipped
   LayerResult result_;
 };
 

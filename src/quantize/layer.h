@@ -30,8 +30,8 @@ Method method_named(const std::string& name);
 struct Options {
   Method method = Method::awq;
   GridOptions grid;
-  double damping = 0.01;  // of second_order.h
-  Search search{};        // scales and clips to use instead of searching; empty: search
+  double damping = 0.1;  // of second_order.h; measured in docs/quantization.md
+  Search search{};       // scales and clips to use instead of searching; empty: search
 };
 
 /// What the layer computes with its codes, against what it computed before, on the same inputs.
@@ -53,13 +53,13 @@ struct LayerResult {
 /// Calibration rows between two layers.
 struct Activations {
   Tensor exact;      // [T, D]: what the layer is given in the unchanged model
-  Tensor quantised;  // [T, D]: and in the model whose earlier layers are quantised; undefined for
-                     // methods that do not look at it
+  Tensor quantised;  // [T, D]: and in the model whose earlier layers are quantised; needed by
+                     // awq_second, undefined for methods that do not look at it
 };
 
 /// Quantises one layer and moves the activations on to the next.
 /// AWQ searches every layer on the inputs of the unchanged model, as the reference does; the second
-/// order makes up for the errors of earlier layers too and follows both models.
+/// order also needs those in the model that is quantised so far, which it rounds on.
 LayerResult quantise_layer(const BlockRunner& runner, const Block& block, const Options& options,
                            Activations& activations);
 

@@ -82,14 +82,21 @@ void inspect(const BlockRunner& runner, const Block& block, const BlockInputs& i
   }
 }
 
+// In four sums, so that the additions do not wait for one another.
 double squared_distance(const Tensor& rows, const float* expected) {
-  double sum = 0;
+  std::array<double, 4> sums{};
   const float* values = rows.data<float>();
-  for (int64_t i = 0; i < rows.numel(); ++i) {
-    const double difference = double{values[i]} - double{expected[i]};
-    sum += difference * difference;
+  const int64_t whole = rows.numel() / 4 * 4;
+  for (int64_t i = 0; i < whole; i += 4) {
+    for (size_t j = 0; j < sums.size(); ++j) {
+      const auto at = i + static_cast<int64_t>(j);
+      const double difference = double{values[at]} - double{expected[at]};
+      sums[j] += difference * difference;
+    }
   }
-  return sum;
+  for (int64_t i = whole; i < rows.numel(); ++i)
+    sums[0] += std::pow(double{values[i]} - double{expected[i]}, 2);
+  return sums[0] + sums[1] + sums[2] + sums[3];
 }
 
 void scale_rows(const Tensor& matrix, const float* s) {
@@ -100,6 +107,82 @@ void scale_rows(const Tensor& matrix, const float* s) {
       *value++ /= s[n];
   }
 }
+
+/// The search of one group.
+class ScaleSearch {
+ public:
+  ScaleSearch(const BlockRunner& runner, const Block& block, const BlockInputs& inputs,
+              const ScaleGroup& group, const GridOptions& options)
+      : runner_(runner), block_(block), inputs_(inputs), group_(group), options_(options) {
+    expected_ = runner.collect([&](const BlockRunner::Visit& visit) {
+      inspect(runner, block, inputs, group.absorber, visit);
+    });
+    choice_.absorber = group.absorber;
+    choice_.x_mean = mean_magnitude(inputs.of(group.linears.front()));
+    choice_.exponent = kFirstExponent;
+  }
+
+  ScaleChoice run(Losses losses) {
+    for (int tried = 0; tried < kExponents; ++tried)
+      try_exponent(nearest_untried(), losses);
+    return std::move(choice_);
+  }
+
+ private:
+  // Where most layers have their best, or nearly.
+  static constexpr int kFirstExponent = 8;
+
+  double& loss_of(int exponent) { return choice_.losses[static_cast<size_t>(exponent)]; }
+
+  int nearest_untried() const {
+    for (int distance = 0;; ++distance) {
+      for (const int i : {choice_.exponent - distance, choice_.exponent + distance}) {
+        if (i >= 0 && i < kExponents && !is_tried_[static_cast<size_t>(i)]) return i;
+      }
+    }
+  }
+
+  void try_exponent(int exponent, Losses losses) {
+    const Tensor scales = scales_at(choice_.x_mean, exponent);
+    const double least = choice_.scales.defined() ? loss_of(choice_.exponent) : INFINITY;
+    const double loss = loss_at(scales, losses == Losses::all ? INFINITY : least);
+    if (!std::isfinite(loss)) {
+      fail(ErrorCode::invalid_model, "{}{}: expected a finite error at exponent {}/{}, found {}",
+           block_.prefix(), absorber_name(group_.absorber), exponent, kExponents, loss);
+    }
+    is_tried_[static_cast<size_t>(exponent)] = true;
+    loss_of(exponent) = loss;
+    if (loss > least || (loss == least && exponent > choice_.exponent)) return;
+    choice_.exponent = exponent;
+    choice_.scales = scales;
+  }
+
+  // The mean square change of the output; a part of it once that exceeds `bound`.
+  double loss_at(const Tensor& scales, double bound) const {
+    Block trial = block_;
+    for (const size_t linear : group_.linears) {
+      trial.linears[linear].weight =
+          tried_weight(block_.linears[linear].weight, scales, options_, runner_.context().pool);
+    }
+    const auto count = static_cast<double>(expected_.numel());
+    double loss = 0;
+    inspect(runner_, trial, inputs_, group_.absorber, [&](int64_t first, const Tensor& rows) {
+      const float* expected = expected_.rows(first, first + rows.dim(0)).data<float>();
+      loss += squared_distance(rows, expected) / count;
+      return loss <= bound;
+    });
+    return loss;
+  }
+
+  const BlockRunner& runner_;
+  const Block& block_;
+  const BlockInputs& inputs_;
+  const ScaleGroup& group_;
+  const GridOptions& options_;
+  Tensor expected_;  // [T, .]: the output that is kept to
+  ScaleChoice choice_;
+  std::array<bool, kExponents> is_tried_{};
+};
 
 }  // namespace
 
@@ -120,37 +203,8 @@ const char* absorber_name(Absorber absorber) noexcept {
 }
 
 ScaleChoice search_scales(const BlockRunner& runner, const Block& block, const BlockInputs& inputs,
-                          const ScaleGroup& group, const GridOptions& options) {
-  const Tensor expected = runner.collect([&](const BlockRunner::Visit& visit) {
-    inspect(runner, block, inputs, group.absorber, visit);
-  });
-  ScaleChoice choice;
-  choice.absorber = group.absorber;
-  choice.x_mean = mean_magnitude(inputs.of(group.linears.front()));
-  for (int i = 0; i < kExponents; ++i) {
-    const Tensor scales = scales_at(choice.x_mean, i);
-    Block trial = block;
-    for (const size_t linear : group.linears) {
-      trial.linears[linear].weight =
-          tried_weight(block.linears[linear].weight, scales, options, runner.context().pool);
-    }
-    double sum = 0;
-    inspect(runner, trial, inputs, group.absorber, [&](int64_t first, const Tensor& rows) {
-      sum += squared_distance(rows, expected.rows(first, first + rows.dim(0)).data<float>());
-    });
-    double& loss = choice.losses[static_cast<size_t>(i)];
-    loss = sum / static_cast<double>(expected.numel());
-    if (!std::isfinite(loss)) {
-      fail(ErrorCode::invalid_model, "{}{}: expected a finite error at exponent {}/{}, found {}",
-           block.prefix(), absorber_name(group.absorber), i, kExponents, loss);
-    }
-    if (choice.scales.defined() && loss >= choice.losses[static_cast<size_t>(choice.exponent)]) {
-      continue;
-    }
-    choice.exponent = i;
-    choice.scales = scales;
-  }
-  return choice;
+                          const ScaleGroup& group, const GridOptions& options, Losses losses) {
+  return ScaleSearch(runner, block, inputs, group, options).run(losses);
 }
 
 void divide_columns(Tensor& x, const Tensor& scales) {

@@ -37,18 +37,27 @@ struct ScaleChoice {
   Tensor scales;                            // f32 [K]: columns are multiplied by them
   Tensor x_mean;                            // f32 [K]: mean of |x|
   int exponent = 0;                         // of kExponents
-  std::array<double, kExponents> losses{};  // mean square error of each exponent
+  std::array<double, kExponents> losses{};  // mean square error of each exponent (see Losses)
+};
+
+/// How far the losses of exponents that cannot win are computed. The choice is the same.
+enum class Losses {
+  least,  // until they exceed the least one: what is recorded of the others is a lower bound
+  all,
 };
 
 /// The search of AWQ for one group. Scales s = mean|x|^r, at least 1e-4, divided by
 /// sqrt(max s * min s), for r = i / 20. Each is tried: columns times s, rounded (grid.h), divided
 /// by s; the loss is the mean square change of what the layer computes from them (all of attention,
-/// all of the feed-forward, or the one Linear). The least loss wins, the first on a tie.
+/// all of the feed-forward, or the one Linear). The least loss wins, the lowest exponent on a tie.
+/// A loss is a sum over tokens that only grows, so a candidate is dropped when its part exceeds the
+/// least whole one; exponents are tried outwards from the best so far, to have a good one early.
 /// @param inputs  of the unchanged block.
 /// @throws Error{invalid_model} naming the layer when no loss is a number.
 /// Source: _search_module_scale of llm-awq (awq/quantize/auto_scale.py); AWQ, arXiv 2306.00978.
 ScaleChoice search_scales(const BlockRunner& runner, const Block& block, const BlockInputs& inputs,
-                          const ScaleGroup& group, const GridOptions& options);
+                          const ScaleGroup& group, const GridOptions& options,
+                          Losses losses = Losses::least);
 
 /// Folds a choice into the block: columns of the group's Linears times s; the norm's weights, or
 /// the rows (and bias) of the Linear before them, divided by s. The function stays what it was.

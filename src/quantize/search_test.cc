@@ -64,11 +64,37 @@ TEST_P(Search, TheLeastLossWinsAndIsNoWorseThanNoScaling) {
   const Block before = block();
   const BlockInputs inputs = runner_.run(before, x_);
   for (const ScaleGroup& group : scale_groups(before)) {
-    const ScaleChoice choice = search_scales(runner_, before, inputs, group, {.group = 32});
+    const ScaleChoice choice =
+        search_scales(runner_, before, inputs, group, {.group = 32}, Losses::all);
     for (const double loss : choice.losses)
       EXPECT_LE(choice.losses[static_cast<size_t>(choice.exponent)], loss);
     EXPECT_GT(choice.losses[0], 0);
   }
+}
+
+// Sums that stop early are those of the whole search, as far as they go.
+TEST_P(Search, StoppingEarlyChoosesTheSame) {
+  const std::vector<int64_t> lengths(12, 100);  // several parts, each of whole sequences
+  const BlockRunner runner(machine_.ctx, model_.config, lengths);
+  const Tensor x = random_rows(1200, model_.config.hidden_size, 11);
+  int stopped = 0;
+  for (const int64_t index : {int64_t{0}, int64_t{1}}) {
+    const Block before = block(index);
+    const BlockInputs inputs = runner.run(before, x);
+    for (const ScaleGroup& group : scale_groups(before)) {
+      const GridOptions options{.group = 32};
+      const ScaleChoice whole = search_scales(runner, before, inputs, group, options, Losses::all);
+      const ScaleChoice early = search_scales(runner, before, inputs, group, options);
+      EXPECT_EQ(early.exponent, whole.exponent);
+      EXPECT_TRUE(std::ranges::equal(early.scales.values<float>(), whole.scales.values<float>()));
+      for (size_t i = 0; i < early.losses.size(); ++i) {
+        EXPECT_LE(early.losses[i], whole.losses[i]);
+        EXPECT_GE(early.losses[i], whole.losses[static_cast<size_t>(whole.exponent)]);
+        stopped += early.losses[i] < whole.losses[i] ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(stopped, 0);
 }
 
 TEST_P(Search, ALoudInputIsScaledUp) {

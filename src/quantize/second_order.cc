@@ -14,8 +14,6 @@ namespace {
 constexpr int64_t kTokensPerPart = 1024;
 constexpr int64_t kColumnsPerBlock = 64;
 constexpr int64_t kRowsPerTask = 8;
-constexpr int kLimits = 20;           // ranges that are tried for each group
-constexpr float kLimitStep = 0.025F;  // from the whole range down to 0.525 of it
 
 Tensor transposed(ops::Context& ctx, const Tensor& x, int64_t begin, int64_t end) {
   const int64_t width = x.dim(1);
@@ -71,119 +69,17 @@ void factor_upper(ops::Context& ctx, const Tensor& h) {
   }
 }
 
-/// b R^-T R^-1 for rows b: first t R^T = b from the last input to the first, then z R = t from the
-/// first to the last. A block's share of the ones before it is one product.
-class TriangularSolve {
- public:
-  /// @param lower  R^T, f64 [K, K]. @param rows  b, f32 [N, K].
-  TriangularSolve(ops::Context& ctx, const Tensor& lower, const Tensor& rows)
-      : ctx_(ctx), lower_(lower), rows_(rows) {}
-
-  Tensor run() {
-    const int64_t size = lower_.dim(0);
-    const int64_t last = (size - 1) / kColumnsPerBlock * kColumnsPerBlock;
-    solved_ = Tensor::zeros(DType::f32, rows_.shape());
-    for (int64_t begin = last; begin >= 0; begin -= kColumnsPerBlock)
-      solve_block(begin, std::min(begin + kColumnsPerBlock, size), true);
-    rows_ = solved_;
-    solved_ = Tensor::zeros(DType::f32, rows_.shape());
-    for (int64_t begin = 0; begin < size; begin += kColumnsPerBlock)
-      solve_block(begin, std::min(begin + kColumnsPerBlock, size), false);
-    return solved_;
-  }
-
- private:
-  // R_ab, a <= b.
-  double upper(int64_t a, int64_t b) const { return lower_.data<double>()[b * lower_.dim(0) + a]; }
-
-  // What the block's unknowns are multiplied with outside it: R's rows or its columns.
-  Tensor outside(int64_t begin, int64_t end, bool is_backward) const {
-    const int64_t size = lower_.dim(0);
-    const Tensor factors = arena_tensor(ctx_.arena, DType::f32, {end - begin, size});
-    for (int64_t k = begin; k < end; ++k) {
-      float* row = factors.data<float>() + (k - begin) * size;
-      for (int64_t i = 0; i < size; ++i) {
-        const bool is_used = is_backward ? i >= end : i < begin;
-        row[i] = is_used ? static_cast<float>(upper(std::min(i, k), std::max(i, k))) : 0.0F;
-      }
-    }
-    return factors;
-  }
-
-  void solve_block(int64_t begin, int64_t end, bool is_backward) {
-    const ArenaScope scope(ctx_.arena);
-    const Tensor known = ops::linear(ctx_, solved_, outside(begin, end, is_backward), {});
-    ctx_.pool.parallel_for(rows_.dim(0), kRowsPerTask, [&](int64_t first, int64_t last) {
-      for (int64_t n = first; n < last; ++n) {
-        const float* share = known.rows(n, n + 1).data<float>();
-        is_backward ? solve_backward(n, begin, end, share) : solve_forward(n, begin, end, share);
-      }
-    });
-  }
-
-  void solve_backward(int64_t n, int64_t begin, int64_t end, const float* share) {
-    const float* b = rows_.rows(n, n + 1).data<float>();
-    float* t = solved_.rows(n, n + 1).data<float>();
-    for (int64_t k = end - 1; k >= begin; --k) {
-      double sum = double{b[k]} - double{share[k - begin]};
-      for (int64_t j = k + 1; j < end; ++j)
-        sum -= double{t[j]} * upper(k, j);
-      t[k] = static_cast<float>(sum / upper(k, k));
-    }
-  }
-
-  void solve_forward(int64_t n, int64_t begin, int64_t end, const float* share) {
-    const float* t = rows_.rows(n, n + 1).data<float>();
-    float* z = solved_.rows(n, n + 1).data<float>();
-    for (int64_t k = begin; k < end; ++k) {
-      double sum = double{t[k]} - double{share[k - begin]};
-      for (int64_t i = begin; i < k; ++i)
-        sum -= double{z[i]} * upper(i, k);
-      z[k] = static_cast<float>(sum / upper(k, k));
-    }
-  }
-
-  ops::Context& ctx_;
-  const Tensor& lower_;
-  Tensor rows_;
-  Tensor solved_;
-};
-
-// The grid with the least weighted error among the whole range of a group and smaller ones.
-Grid best_grid(std::span<const float> weights, std::span<const double> importance,
-               const GridOptions& options) {
-  Grid best;
-  double least = INFINITY;
-  const auto [low, high] = std::ranges::minmax(weights);
-  std::vector<float> clipped(weights.size());
-  for (int i = 0; i < kLimits; ++i) {
-    const float share = 1.0F - kLimitStep * static_cast<float>(i);
-    std::ranges::transform(weights, clipped.begin(),
-                           [&](float w) { return std::clamp(w, low * share, high * share); });
-    const Grid grid = grid_of(clipped, options);
-    double error = 0;
-    for (size_t k = 0; k < weights.size(); ++k) {
-      const double residual = double{weights[k]} - double{grid.value(weights[k])};
-      error += importance[k] * residual * residual;
-    }
-    if (error >= least) continue;
-    least = error;
-    best = grid;
-  }
-  return best;
-}
-
 /// Rounding of one matrix. Columns stand in the order of the model.
 class Compensation {
  public:
   Compensation(ops::Context& ctx, const Tensor& weight, const ErrorModel& model,
-               const GridOptions& options)
+               QuantisedMatrix grids)
       : ctx_(ctx),
         model_(model),
         weight_(Tensor::empty(DType::f32, weight.shape())),
         errors_(Tensor::zeros(DType::f32, weight.shape())),
-        matrix_(QuantisedMatrix::empty(weight.dim(0), weight.dim(1), options)) {
-    choose_grids(weight);
+        matrix_(std::move(grids)) {
+    matrix_.codes = Tensor::empty(DType::u8, weight.shape());  // the caller's own stay
     for (int64_t n = 0; n < matrix_.out; ++n) {
       for (int64_t i = 0; i < matrix_.in; ++i) {
         weight_.data<float>()[n * matrix_.in + i] =
@@ -199,27 +95,6 @@ class Compensation {
   }
 
  private:
-  void choose_grids(const Tensor& weight) {
-    const int64_t in = matrix_.in;
-    const int64_t group = matrix_.options.group;
-    std::vector<double> importance(static_cast<size_t>(in));
-    for (int64_t i = 0; i < in; ++i)
-      importance[static_cast<size_t>(model_.order()[static_cast<size_t>(i)])] = model_.variance(i);
-    ctx_.pool.parallel_for(matrix_.out, kRowsPerTask, [&](int64_t first, int64_t last) {
-      for (int64_t n = first; n < last; ++n) {
-        const std::span<const float> row = weight.rows(n, n + 1).values<float>();
-        for (int64_t g = 0; g < matrix_.groups(); ++g) {
-          const auto at = static_cast<size_t>(g * group);
-          const size_t count = std::min(static_cast<size_t>(group), row.size() - at);
-          const Grid grid = best_grid(row.subspan(at, count),
-                                      std::span(importance).subspan(at, count), matrix_.options);
-          matrix_.scales.data<float>()[n * matrix_.groups() + g] = grid.scale;
-          matrix_.zeros.data<uint8_t>()[n * matrix_.groups() + g] = static_cast<uint8_t>(grid.zero);
-        }
-      }
-    });
-  }
-
   // Rows of R's columns [begin, end), each divided by its diagonal; the diagonal itself left out.
   Tensor feedback(int64_t begin, int64_t end) const {
     const int64_t size = model_.size();
@@ -270,18 +145,17 @@ class Compensation {
 
 }  // namespace
 
-Tensor cross_moments(ops::Context& ctx, const Tensor& a, const Tensor& b) {
-  VILA_CHECK(a.dim(0) == b.dim(0) && a.dim(0) > 0, "{} and {}", a.text(), b.text());
-  Tensor sums = Tensor::zeros(DType::f32, {a.dim(1), b.dim(1)});
-  for (int64_t begin = 0; begin < a.dim(0); begin += kTokensPerPart) {
+Tensor gram(ops::Context& ctx, const Tensor& x) {
+  VILA_CHECK(x.dim(0) > 0, "{}", x.text());
+  Tensor sums = Tensor::zeros(DType::f32, {x.dim(1), x.dim(1)});
+  for (int64_t begin = 0; begin < x.dim(0); begin += kTokensPerPart) {
     const ArenaScope scope(ctx.arena);
-    const int64_t end = std::min(begin + kTokensPerPart, a.dim(0));
-    const Tensor part =
-        ops::linear(ctx, transposed(ctx, a, begin, end), transposed(ctx, b, begin, end), {});
+    const Tensor columns = transposed(ctx, x, begin, std::min(begin + kTokensPerPart, x.dim(0)));
+    const Tensor part = ops::linear(ctx, columns, columns, {});
     for (int64_t i = 0; i < sums.numel(); ++i)
       sums.data<float>()[i] += part.data<float>()[i];
   }
-  const float count = static_cast<float>(a.dim(0));
+  const float count = static_cast<float>(x.dim(0));
   for (float& sum : sums.values<float>())
     sum /= count;
   return sums;
@@ -314,32 +188,11 @@ ErrorModel::ErrorModel(ops::Context& ctx, const Tensor& moments, double damping)
   }
 }
 
-double ErrorModel::variance(int64_t i) const {
-  const double root = factor_.data<double>()[i * size() + i];
-  return root * root;
-}
-
-Tensor ErrorModel::solve(ops::Context& ctx, const Tensor& rows) const {
-  const int64_t n = size();
-  Tensor x = Tensor::empty(DType::f32, rows.shape());
-  const auto each = [&](const auto& body) {
-    for (int64_t r = 0; r < x.dim(0); ++r) {
-      for (int64_t i = 0; i < n; ++i)
-        body(r * n + i, r * n + order_[static_cast<size_t>(i)]);
-    }
-  };
-  each([&](int64_t at, int64_t own) { x.data<float>()[at] = rows.data<float>()[own]; });
-  x = TriangularSolve(ctx, factor_, x).run();
-  Tensor solved = Tensor::empty(DType::f32, rows.shape());
-  each([&](int64_t at, int64_t own) { solved.data<float>()[own] = x.data<float>()[at]; });
-  return solved;
-}
-
 QuantisedMatrix compensate(ops::Context& ctx, const Tensor& weight, const ErrorModel& model,
-                           const GridOptions& options) {
-  VILA_CHECK(weight.rank() == 2 && weight.dim(1) == model.size(), "{} for {} inputs", weight.text(),
-             model.size());
-  return Compensation(ctx, weight, model, options).run();
+                           QuantisedMatrix grids) {
+  VILA_CHECK(weight.shape() == Shape({grids.out, grids.in}) && grids.in == model.size(),
+             "{} for {} inputs", weight.text(), model.size());
+  return Compensation(ctx, weight, model, std::move(grids)).run();
 }
 
 }  // namespace vila::quantize

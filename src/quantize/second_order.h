@@ -8,15 +8,15 @@
 
 namespace vila::quantize {
 
-/// a^T b / T: f32 [K, L] of rows a [T, K], b [T, L].
-Tensor cross_moments(ops::Context& ctx, const Tensor& a, const Tensor& b);
+/// X^T X / T: f32 [K, K] of rows x [T, K].
+Tensor gram(ops::Context& ctx, const Tensor& x);
 
 /// How the rounding error of a Linear is weighed: H = X^T X / T + damping * mean(diag) * I of its
 /// inputs X, with its columns in the order in which they are rounded (the loudest first) and
 /// factored as H = R R^T, R upper triangular. Immutable.
 class ErrorModel {
  public:
-  /// @param moments  X^T X / T, f32 [K, K]. A column that is never used counts as damping alone.
+  /// @param moments  gram(): f32 [K, K]. A column that is never used counts as damping alone.
   ErrorModel(ops::Context& ctx, const Tensor& moments, double damping);
 
   int64_t size() const { return factor_.dim(0); }
@@ -27,12 +27,6 @@ class ErrorModel {
   /// R^T: row i holds R's column i, f64 [K, K] (below the diagonal R^T's own, above it zeros).
   const Tensor& factor() const { return factor_; }
 
-  /// Weights of the squared residuals: the loss of a row is sum_i variance(i) * residual_i^2.
-  double variance(int64_t i) const;
-
-  /// rows * H^-1, in the order of the inputs themselves: f32 [N, K].
-  Tensor solve(ops::Context& ctx, const Tensor& rows) const;
-
  private:
   std::vector<int64_t> order_;
   Tensor factor_;
@@ -40,12 +34,12 @@ class ErrorModel {
 
 /// Rounds a matrix so that each input's rounding error is made up for by the inputs that are
 /// rounded after it: the i-th weight becomes round(w_i + sum_{j<i} (w_j - q_j) R_ji / R_ii), which
-/// is the least of (w - q) H (w - q)^T that rounding one after the other can reach. Grids are fixed
-/// beforehand: of a range of limits of each group the one with the least weighted error.
+/// is the least of (w - q) H (w - q)^T that rounding one after the other can reach.
 /// @param weight  f32 [N, K], columns in their own order.
+/// @param grids   scales and zero points to round to, fixed beforehand; its codes are replaced.
 /// Source: GPTQ, arXiv 2210.17323; its form with H factored instead of inverted: QuIP, arXiv
 /// 2307.13304, theorem 6.
 QuantisedMatrix compensate(ops::Context& ctx, const Tensor& weight, const ErrorModel& model,
-                           const GridOptions& options);
+                           QuantisedMatrix grids);
 
 }  // namespace vila::quantize

@@ -105,7 +105,7 @@ class SearchCase {
     BlockInputs inputs = runner.run(block, x);
     const std::vector<ScaleGroup> groups = scale_groups(block);
     for (const ScaleGroup& group : groups)
-      compare_choice(block, search_scales(runner, block, inputs, group, options_));
+      compare_choice(block, search_scales(runner, block, inputs, group, options_, Losses::all));
     fold_recorded(block, inputs);
     compare_norm(block.prefix() + "input_layernorm", block.input_norm);
     compare_norm(block.prefix() + "post_attention_layernorm", block.post_attention_norm);
