@@ -66,6 +66,8 @@ fs::path resolve_model(const std::string& name, const fs::path& executable) {
   std::string tried = "\n  " + path.string();
   if (is_plain_name(wanted)) {
     for (const fs::path& place : shipped_places(wanted, executable)) {
+      const fs::path packed = place.string() + ".vila";
+      if (formats::is_package_file(packed)) return packed;
       if (is_checkpoint(place)) return place;
       tried += "\n  " + place.string();
     }

@@ -14,8 +14,8 @@ std::filesystem::path executable_path();
 
 /// Where the model that a user named stands: a checkpoint folder, a file that holds a whole model
 /// (.vila, .gguf), the folder around a weight file, what ORG/NAME[@REVISION] is in the Hub's cache
-/// (never the network), or the folder of a shipped model ("nano"). Empty: $VILA_MODEL, else the
-/// shipped one.
+/// (never the network), or a shipped model ("nano"): its .vila file, else its folder. Empty:
+/// $VILA_MODEL, else the shipped one.
 /// @throws Error{not_found} listing every place that was tried.
 std::filesystem::path resolve_model(const std::string& name);
 

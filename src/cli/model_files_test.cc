@@ -70,6 +70,14 @@ TEST_F(ModelFiles, FindsAShippedModelInTheRepositoryAroundTheBuild) {
   EXPECT_EQ(resolve_model("", root() / "build/release/bin/vila"), model);
 }
 
+TEST_F(ModelFiles, PrefersTheFileToTheFolderOfTheSameName) {
+  const fs::path folder = make_checkpoint("models/nano");
+  formats::write_vila(root() / "models/nano.vila", {});
+
+  EXPECT_EQ(resolve_model("nano", root() / "build/release/bin/vila"), root() / "models/nano.vila");
+  EXPECT_EQ(resolve_model(folder.string(), root() / "build/release/bin/vila"), folder);
+}
+
 TEST_F(ModelFiles, FindsAShippedModelBesideAnInstalledProgram) {
   const fs::path model = make_checkpoint("share/vila/models/nano");
 
