@@ -28,8 +28,10 @@ int quantize_model(const QuantizeCommand& command) {
 }
 
 void add_method(CLI::App& app, QuantizeOptions& options) {
-  app.add_option("--method", options.method, "awq: scales and clips of AWQ; rtn: round to nearest")
-      ->check(CLI::IsMember({"awq", "rtn"}))
+  app.add_option("--method", options.method,
+                 "awq: scales and clips of AWQ; awq+gptq: then rounding errors made up for, which "
+                 "needs 32 windows of calibration or more; rtn: round to nearest")
+      ->check(CLI::IsMember({"awq", "awq+gptq", "rtn"}))
       ->capture_default_str();
   app.add_option("--bits", options.bits, "3 only with --to floats")
       ->check(CLI::Range(3, 4))
@@ -44,6 +46,8 @@ void add_method(CLI::App& app, QuantizeOptions& options) {
       ->check(CLI::IsMember({"awq", "autoawq", "vila", "floats"}));
   app.add_flag("--head8", options.has_8bit_head,
                "Embeddings and output matrix in 8 bits a row as well (.vila, or --to floats)");
+  app.add_flag("--vision8", options.has_8bit_vision,
+               "Vision tower and projector in 8 bits a row as well (.vila)");
 }
 
 void add_calibration(CLI::App& app, QuantizeOptions& options) {

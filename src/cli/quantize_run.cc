@@ -23,6 +23,7 @@
 #include "formats/model_package.h"
 #include "quantize/card.h"
 #include "quantize/quantiser.h"
+#include "quantize/vision.h"
 #include "text/tokenizer.h"
 
 namespace vila::cli {
@@ -65,12 +66,22 @@ class QuantizeRun {
         checkpoint_(formats::open_checkpoint(model_)),
         package_(formats::open_package(model_)),
         part_(quantize::decoder_part(package_)),
-        config_(spec::read_config(checkpoint_.folder, checkpoint_.vision_folder).llm),
+        whole_(spec::read_config(checkpoint_.folder, checkpoint_.vision_folder)),
+        config_(whole_.llm),
         target_(target_of(options)) {
+    if (!package_.quantised.empty()) {
+      print_note(fmt::format("{}: quantised already; its values are rounded once more",
+                             model_.filename().string()));
+    }
     formats::dequantise_package(package_);
     if (fs::exists(options_.out)) {
       fail(ErrorCode::invalid_argument, "{}: expected a new name, found something there",
            options_.out);
+    }
+    if (options.has_8bit_vision && target_ != quantize::Target::vila) {
+      fail(ErrorCode::invalid_argument,
+           "files of kind {} hold the tower as floats only; write a .vila file for 8 bits",
+           quantize::target_name(target_));
     }
     grid_ = {.bits = options.bits, .group = options.group};
     if (target_ == quantize::Target::floats) return;
@@ -88,11 +99,12 @@ class QuantizeRun {
   Json run() {
     quantize::Options options{.method = quantize::method_named(options_.method), .grid = grid_};
     if (!options_.load_search.empty()) options.search = quantize::read_search(options_.load_search);
-    const quantize::Calibration calibration = calibrate();
-    const std::vector<fs::path> layers = quantise(calibration, options);
+    const RequestCalibration calibration = calibrate();
+    const std::vector<fs::path> layers = quantise(calibration.decoder, options);
     if (!options_.save_search.empty()) save_search(layers);
     quantize::replace_linears(package_, layers, target_);
     if (options_.has_8bit_head) quantize::round_head(package_, target_);
+    if (options_.has_8bit_vision) round_vision(calibration.vision);
     const Json card = finish(layers, calibration);
     fs::remove_all(work_folder());
     return card;
@@ -101,8 +113,8 @@ class QuantizeRun {
  private:
   fs::path work_folder() const { return options_.out + ".work"; }
 
-  quantize::Calibration calibrate() const {
-    if (options_.calibration.empty()) return random_calibration();
+  RequestCalibration calibrate() const {
+    if (options_.calibration.empty()) return {random_calibration(), {}};
     if (fs::path(options_.calibration).extension() == ".jsonl") {
       return calibrate_requests(options_.model, options_.calibration, options_.windows.samples);
     }
@@ -111,7 +123,7 @@ class QuantizeRun {
     quantize::Calibration calibration = quantize::calibrate_text(
         table, tokenizer->encode(read_file(options_.calibration)), options_.windows);
     calibration.description += " of " + fs::path(options_.calibration).filename().string();
-    return calibration;
+    return {calibration, {}};
   }
 
   // Plain rounding looks at no input; the errors of its card need some.
@@ -147,6 +159,18 @@ class QuantizeRun {
         });
   }
 
+  void round_vision(const model::ActivationMaxima& maxima) {
+    ThreadPool alone(1);
+    quantize::round_vision(package_, checkpoint_, whole_, maxima, alone);
+  }
+
+  std::string vision_text(const RequestCalibration& calibration) const {
+    if (!whole_.has_vision()) return {};
+    if (!options_.has_8bit_vision) return "as it was";
+    return calibration.vision.empty() ? "8 bits a row, smoothed by its norms' gains"
+                                      : "8 bits a row, smoothed by the calibration's maxima";
+  }
+
   void save_search(const std::vector<fs::path>& layers) const {
     quantize::Search search;
     for (const fs::path& path : layers) {
@@ -167,11 +191,12 @@ class QuantizeRun {
   }
 
   // The result is written beside its place first, to be evaluated; the card then joins it.
-  Json finish(const std::vector<fs::path>& layers, const quantize::Calibration& calibration) {
+  Json finish(const std::vector<fs::path>& layers, const RequestCalibration& calibration) {
     quantize::Card card{.method = quantize::method_named(options_.method),
                         .grid = grid_,
                         .head = options_.has_8bit_head ? "8 bits a row" : "as it was",
-                        .calibration = calibration.description,
+                        .vision = vision_text(calibration),
+                        .calibration = calibration.decoder.description,
                         .version = version_text().substr(0, version_text().find('\n'))};
     if (!options_.eval_text.empty()) {
       const fs::path trial =
@@ -201,6 +226,7 @@ class QuantizeRun {
   formats::Checkpoint checkpoint_;  // for its config and tokenizer
   formats::ModelPackage package_;
   std::string part_;
+  spec::VilaConfig whole_;
   spec::DecoderConfig config_;
   quantize::Target target_;
   quantize::GridOptions grid_;
@@ -208,12 +234,14 @@ class QuantizeRun {
 
 }  // namespace
 
-quantize::Calibration calibrate_requests(const ModelOptions& model, const std::string& file,
-                                         int64_t samples) {
+RequestCalibration calibrate_requests(const ModelOptions& model, const std::string& file,
+                                      int64_t samples) {
   engine::Engine engine = load_engine(model, kCalibrationContext);
+  RequestCalibration calibration;
   std::vector<Tensor> sequences;
   engine.context().observer = [&](std::string_view name, const Tensor& tensor) {
     if (name == "input_embeds") sequences.push_back(tensor.to(DType::f32));
+    model::record_maximum(name, tensor, calibration.vision);
   };
   std::ifstream stream(file);
   if (!stream) fail(ErrorCode::not_found, "{}: expected a file of requests, found none", file);
@@ -232,8 +260,8 @@ quantize::Calibration calibrate_requests(const ModelOptions& model, const std::s
     });
   }
   if (sequences.empty()) fail(ErrorCode::invalid_data, "{}: expected requests, found none", file);
-  quantize::Calibration calibration = quantize::join_sequences(sequences);
-  calibration.description =
+  calibration.decoder = quantize::join_sequences(sequences);
+  calibration.decoder.description =
       fmt::format("{} prompts of {}", sequences.size(), fs::path(file).filename().string());
   return calibration;
 }

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "cli/model_options.h"
+#include "model/vision_int8.h"
 #include "quantize/calibration.h"
 #include "quantize/export.h"
 #include "quantize/layer.h"
@@ -22,6 +23,7 @@ struct QuantizeOptions {
   int64_t group = 128;
   std::string target;  // "": by the name of `out`
   bool has_8bit_head = false;
+  bool has_8bit_vision = false;
   std::string calibration;  // a text, or a JSONL file of requests
   quantize::WindowChoice windows;
   std::string save_search;
@@ -37,10 +39,16 @@ struct QuantizeOptions {
 /// @throws Error as all that it uses; Error{cancelled} after the layer in hand on Ctrl-C.
 Json run_quantize(const QuantizeOptions& options);
 
-/// Rows that the decoder is given for the requests of a JSONL file (as `vila run --batch` reads
-/// them), pictures and template included: the tokens that a VILA really sees.
+/// What requests show of a model.
+struct RequestCalibration {
+  quantize::Calibration decoder;   // the rows that the decoder is given
+  model::ActivationMaxima vision;  // of the tower's norms; empty: no picture
+};
+
+/// Calibration by the requests of a JSONL file (as `vila run --batch` reads them), pictures and
+/// template included: the tokens that a VILA really sees.
 /// @throws Error naming the line.
-quantize::Calibration calibrate_requests(const ModelOptions& model, const std::string& file,
-                                         int64_t samples);
+RequestCalibration calibrate_requests(const ModelOptions& model, const std::string& file,
+                                      int64_t samples);
 
 }  // namespace vila::cli

@@ -118,6 +118,14 @@ void raise(std::span<float> most, const Tensor& x) {
 
 }  // namespace
 
+void record_maximum(std::string_view name, const Tensor& x, ActivationMaxima& maxima) {
+  if (!name.starts_with("vision.layer.")) return;
+  if (!name.ends_with(".norm1") && !name.ends_with(".norm2")) return;
+  Tensor& most = maxima[std::string(name)];
+  if (!most.defined()) most = Tensor::zeros(DType::f32, {x.dim(-1)});
+  raise(most.values<float>(), x);
+}
+
 Tensor smoothing_scales(const Tensor& act_max, std::span<const Tensor> weights) {
   Tensor most = Tensor::zeros(DType::f32, act_max.shape());
   for (const Tensor& weight : weights) {

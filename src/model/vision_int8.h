@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/thread_pool.h"
 #include "model/weights.h"
@@ -14,6 +15,10 @@ namespace vila::model {
 /// Largest |x| of each channel of what the norms of a vision tower put out, f32 [C], by layer and
 /// norm: "vision.layer.3.norm1", "vision.layer.3.norm2".
 using ActivationMaxima = std::map<std::string, Tensor, std::less<>>;
+
+/// Raises the maxima by what an observer of the tower is shown (ops::Context::observer): x [., C]
+/// of a norm; any other name is left aside.
+void record_maximum(std::string_view name, const Tensor& x, ActivationMaxima& maxima);
 
 /// The factors [K] that SmoothQuant moves from a norm into the Linears behind it (Xiao et al.,
 /// "SmoothQuant", 2023; alpha as llm-awq takes it for vision towers):

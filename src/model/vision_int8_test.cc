@@ -70,6 +70,18 @@ TEST(SmoothingScales, FollowTheEquation) {
   EXPECT_NEAR(scales.data<float>()[2] / (std::pow(5.0, 0.3) / std::pow(1e-5, 0.7)), 1, 1e-5);
 }
 
+TEST(RecordMaximum, KeepsTheLargestOfEachChannelOfNormsAlone) {
+  ActivationMaxima maxima;
+  const Tensor first = vector_of({1, -4, 0, 2, 3, -1}).reshape({2, 3});
+  record_maximum("vision.layer.0.norm1", first, maxima);
+  record_maximum("vision.layer.0.norm1", vector_of({-9, 0, 0}).reshape({1, 3}), maxima);
+  record_maximum("vision.layer.0", first, maxima);
+  record_maximum("layer.0.norm1", first, maxima);
+  ASSERT_EQ(maxima.size(), 1U);
+  const std::span<const float> most = maxima.at("vision.layer.0.norm1").values<float>();
+  EXPECT_EQ(std::vector<float>(most.begin(), most.end()), (std::vector<float>{9, 4, 1}));
+}
+
 TEST(ExpectedMaxima, AreFourDeviationsFromTheBias) {
   const Tensor maxima = expected_maxima(vector_of({1, -2, 0}), vector_of({0.5F, 1, -3}));
   EXPECT_EQ(maxima.data<float>()[0], 4.5F);

@@ -53,6 +53,13 @@ Linear third(const Weights& w, int64_t width, int64_t index) {
   return part;
 }
 
+// What a norm puts out, shown as "vision.layer.3.norm1": int8 towers are smoothed by it.
+const Tensor& shown(ops::Context& ctx, const std::string& layer, const char* norm,
+                    const Tensor& x) {
+  if (ctx.observer) ctx.observe(layer + norm, x);
+  return x;
+}
+
 std::optional<RmsNorm> optional_norm(const Weights& w, double epsilon) {
   if (!w.has("weight")) return std::nullopt;
   return RmsNorm(w, epsilon);
@@ -88,8 +95,10 @@ Tensor VitLayer::mlp(ops::Context& ctx, const Tensor& x) const {
 //   h = x + Attention(LayerNorm(x))   (4)
 //   y = h + Mlp(LayerNorm(h))         (5)
 Tensor VitLayer::operator()(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
-  const Tensor h = ops::add(ctx, x, attention(ctx, layer_norm1(ctx, x), pictures));
-  return ops::add(ctx, h, mlp(ctx, layer_norm2(ctx, h)));  // [N * P, C]
+  const Tensor a = layer_norm1(ctx, x);
+  const Tensor h = ops::add(ctx, x, attention(ctx, shown(ctx, name, ".norm1", a), pictures));
+  const Tensor b = layer_norm2(ctx, h);
+  return ops::add(ctx, h, mlp(ctx, shown(ctx, name, ".norm2", b)));  // [N * P, C]
 }
 
 InternLayer::InternLayer(const Weights& w, const spec::VisionConfig& config, std::string layer_name)
@@ -125,8 +134,10 @@ Tensor InternLayer::mlp(ops::Context& ctx, const Tensor& x) const {
 //   h = x + s1 * Attention(RmsNorm(x))   (4b)
 //   y = h + s2 * Mlp(RmsNorm(h))         (5b)
 Tensor InternLayer::operator()(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
-  const Tensor h = ops::add_scaled(ctx, x, attention(ctx, norm1(ctx, x), pictures), ls1);
-  return ops::add_scaled(ctx, h, mlp(ctx, norm2(ctx, h)), ls2);  // [N * P, C]
+  const Tensor a = attention(ctx, shown(ctx, name, ".norm1", norm1(ctx, x)), pictures);
+  const Tensor h = ops::add_scaled(ctx, x, a, ls1);
+  const Tensor b = mlp(ctx, shown(ctx, name, ".norm2", norm2(ctx, h)));
+  return ops::add_scaled(ctx, h, b, ls2);  // [N * P, C]
 }
 
 Vit::Vit(const Weights& w, const spec::VilaConfig& config)

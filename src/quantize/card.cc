@@ -16,6 +16,7 @@ Json card_json(const Card& card, std::span<const std::filesystem::path> layers) 
                {"calibration", card.calibration},
                {"version", card.version},
                {"layers", Json::array()}};
+  if (!card.vision.empty()) json["vision"] = card.vision;
   double sum = 0;
   for (size_t i = 0; i < layers.size(); ++i) {
     const LayerError error = read_quantised(layers[i]).error;
@@ -37,9 +38,10 @@ Json card_json(const Card& card, std::span<const std::filesystem::path> layers) 
 
 std::string card_text(const Json& card) {
   std::string text = fmt::format(
-      "quantised by {}: {} bits in groups of {}, head {}, calibration {}, vila {}\n",
+      "quantised by {}: {} bits in groups of {}, head {}, vision {}, calibration {}, vila {}\n",
       card.value("method", "?"), card.value("bits", 0), card.value("group", 0),
-      card.value("head", "?"), card.value("calibration", "?"), card.value("version", "?"));
+      card.value("head", "?"), card.value("vision", "none"), card.value("calibration", "?"),
+      card.value("version", "?"));
   for (const Json& layer : card.value("layers", Json::array())) {
     text += fmt::format("  layer {:>3}  error {:.4f} % of what it adds, mean square {:.3e}\n",
                         layer.value("layer", 0), layer.value("relative", 0.0) * 100,

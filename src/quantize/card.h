@@ -27,12 +27,13 @@ struct Card {
   Method method = Method::awq;
   GridOptions grid;
   std::string head;         // "8 bits a row", "as it was"
+  std::string vision{};     // the same of tower and projector; empty: the model has none
   std::string calibration;  // of what
   std::string version;      // of this program
   std::optional<PerplexityChange> perplexity{};
 };
 
-/// {"method", "bits", "group", "head", "calibration", "version", "layers": [{"layer",
+/// {"method", "bits", "group", "head", "vision"?, "calibration", "version", "layers": [{"layer",
 /// "mean_square", "relative"}], "relative_error", "perplexity"?: {"before", "after",
 /// "change_percent", …}}.
 /// @param layers  files of quantise_model().

@@ -203,6 +203,7 @@ TEST_P(AwqResult, TheCardTellsWhatWasDone) {
   const Json json = card_json({.method = Method::awq,
                                .grid = {.group = 32},
                                .head = "as it was",
+                               .vision = "8 bits a row",
                                .calibration = "two windows",
                                .version = "1",
                                .perplexity = PerplexityChange{20, 22, 100, "a.txt"}},
@@ -211,10 +212,12 @@ TEST_P(AwqResult, TheCardTellsWhatWasDone) {
   EXPECT_NEAR(json["perplexity"]["change_percent"].get<double>(), 10, 1e-9);
   const std::string text = card_text(json);
   EXPECT_NE(text.find("groups of 32"), std::string::npos) << text;
+  EXPECT_NE(text.find("vision 8 bits a row"), std::string::npos) << text;
   EXPECT_NE(text.find("(+10.00 %)"), std::string::npos) << text;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AwqResult, testing::Values(Method::awq));
+INSTANTIATE_TEST_SUITE_P(All, AwqResult, testing::Values(Method::awq, Method::awq_second),
+                         [](const auto& instance) { return name_of(instance.param); });
 
 TEST(Fit, GroupsThatDoNotDivideFallToOnesThatDo) {
   const spec::DecoderConfig config{.hidden_size = 320,

@@ -75,13 +75,33 @@ TEST_F(Quantize, CalibratesOnPromptsWithPictures) {
   EXPECT_FALSE(fs::exists(path("bad")));
 }
 
+TEST_F(Quantize, PutsTheTowerInEightBitsByWhatThePicturesShow) {
+  std::ofstream(path("prompts.jsonl"))
+      << Json({{"prompt", "What is this?"}, {"images", {file("a.png")}}}).dump() << "\n"
+      << Json({{"prompt", "No picture."}}).dump() << "\n";
+  const std::vector<std::string> options = {"--calibration", path("prompts.jsonl"), "--vision8",
+                                            "--head8", "--json"};
+  const Json card = json_of(quantize("small.vila", options));
+  EXPECT_EQ(card["vision"], "8 bits a row, smoothed by the calibration's maxima");
+  EXPECT_EQ(card["head"], "8 bits a row");
+  EXPECT_LT(fs::file_size(path("small.vila")), fs::file_size(path("in/model.safetensors")) * 3 / 5);
+  const ProcessResult shown = vila({"inspect", path("small.vila")});
+  EXPECT_NE(shown.out.find("vision 8 bits a row"), std::string::npos) << shown.out;
+  const Json answer = json_of(vila({"run", "-m", path("small.vila"), "--json", "--max-tokens", "4",
+                                    "--image", file("a.png"), "What?"}));
+  EXPECT_EQ(answer["token_ids"].size(), 4U);
+  EXPECT_EQ(quantize("folder", options).exit_code, 2) << "a folder holds floats only";
+}
+
 TEST_F(Quantize, AKilledRunGoesOnToTheSameModel) {
-  const std::vector<std::string> options = {"--calibration", path("text.txt")};
+  const std::vector<std::string> options = {"--calibration", path("text.txt"), "--method",
+                                            "awq+gptq"};
   ASSERT_EQ(quantize("whole", options).exit_code, 0);
   // kill -9 as soon as the first layer stands; a machine that is quick enough has finished by then.
   const std::string command = VILA_BINARY " quantize " + path("in") + " " + path("cut") +
-                              " --window 64 --samples 4 --calibration " + path("text.txt") +
-                              " & p=$!; until [ -e " + path("cut.work/layer-000.safetensors") +
+                              " --window 64 --samples 4 --method awq+gptq --calibration " +
+                              path("text.txt") + " & p=$!; until [ -e " +
+                              path("cut.work/layer-000.safetensors") +
                               " ] || ! kill -0 $p; do sleep 0.01; done; kill -9 $p; wait $p";
   run_process({"/bin/sh", "-c", command});
   if (!fs::exists(path("cut"))) {
