@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -204,6 +205,42 @@ TEST_F(MediaParity, ResizesEveryCaseToTheBytesOfPillow) {
   }
   EXPECT_GT(compared, 100);
   RecordProperty("compared", compared);
+}
+
+/// The pixels of tests/oracle/picture_parity.py: the upper bytes of a linear congruential
+/// generator.
+Image generated(int64_t width, int64_t height, uint32_t seed) {
+  Image image(width, height);
+  for (uint8_t& byte : image.pixels) {
+    seed = seed * 1664525U + 1013904223U;
+    byte = static_cast<uint8_t>(seed >> 24);
+  }
+  return image;
+}
+
+std::string sha256_of_all(const std::vector<Image>& tiles) {
+  std::vector<uint8_t> bytes;
+  for (const Image& tile : tiles)
+    bytes.insert(bytes.end(), tile.pixels.begin(), tile.pixels.end());
+  return test::sha256_hex(std::as_bytes(std::span(bytes)));
+}
+
+// Needs no other data than the hashes of Pillow 10.2.0 in the repository.
+TEST(PictureSizes, EveryModeEqualsPillowAtAnySize) {
+  const auto modes = all_modes();
+  std::ifstream lines(fs::path(VILA_SOURCE_DIR) / "tests/data/picture-sizes.jsonl");
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const Json row = parse_json(line, "picture-sizes.jsonl");
+    const Image image = generated(row.at("width").get<int64_t>(), row.at("height").get<int64_t>(),
+                                  row.at("seed").get<uint32_t>());
+    for (const auto& [mode, config] : modes) {
+      if (!row.contains(mode)) continue;
+      EXPECT_EQ(sha256_of_all(tile_picture(image, config).tiles), row.at(mode).get<std::string>())
+          << mode << " of " << image.width << " x " << image.height;
+    }
+  }
+  EXPECT_EQ(count, 40);
 }
 
 }  // namespace
