@@ -2,8 +2,10 @@
 #include "eval/json_cursor.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -11,8 +13,27 @@
 namespace vila::eval {
 namespace {
 
-constexpr size_t kMaxDepth = 64;
+constexpr int kMaxDepth = 64;  // bits of is_first_
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+// Eight bytes at a time (Lamport, "Multiple byte processing with full-word instructions", 1975): a
+// byte's highest bit says that it is one of those looked for, exact up to the first such byte.
+constexpr uint64_t kOnes = 0x0101010101010101;
+constexpr uint64_t kHighs = 0x8080808080808080;
+
+constexpr uint64_t bytes_below(uint64_t word, uint64_t limit) {
+  return (word - kOnes * limit) & ~word & kHighs;
+}
+
+// Bytes that a string cannot hold as they are: quote, backslash, control characters.
+constexpr uint64_t bytes_not_plain(uint64_t word) {
+  return bytes_below(word ^ (kOnes * '"'), 1) | bytes_below(word ^ (kOnes * '\\'), 1) |
+         bytes_below(word, ' ');
+}
+
+bool is_plain(char c) {
+  return static_cast<unsigned char>(c) >= ' ' && c != '"' && c != '\\';
+}
 
 }  // namespace
 
@@ -31,16 +52,13 @@ void JsonCursor::fail_here(std::string_view expected) const {
        at_ - line_begin + 1, expected, found);
 }
 
-void JsonCursor::skip_space() {
-  while (at_ < text_.size() &&
-         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+char JsonCursor::next_char() {
+  while (at_ < text_.size()) {
+    const char c = text_[at_];
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
     ++at_;
   }
-}
-
-char JsonCursor::next_char() {
-  skip_space();
-  return at_ < text_.size() ? text_[at_] : '\0';
+  return '\0';
 }
 
 void JsonCursor::expect(char c, std::string_view expected) {
@@ -70,8 +88,9 @@ JsonCursor::Kind JsonCursor::peek() {
 }
 
 void JsonCursor::push() {
-  if (is_first_.size() == kMaxDepth) fail_here("JSON of at most 64 levels");
-  is_first_.push_back(true);
+  if (depth_ == kMaxDepth) fail_here("JSON of at most 64 levels");
+  ++depth_;
+  is_first_ = is_first_ << 1 | 1;
 }
 
 void JsonCursor::enter_object() {
@@ -85,14 +104,15 @@ void JsonCursor::enter_array() {
 }
 
 bool JsonCursor::next_of(char close) {
-  const bool is_first = is_first_.back();
   if (next_char() == close) {
     ++at_;
-    is_first_.pop_back();
+    --depth_;
+    is_first_ >>= 1;
     return false;
   }
+  const bool is_first = (is_first_ & 1) != 0;
   if (!is_first) expect(',', close == '}' ? "',' or '}'" : "',' or ']'");
-  is_first_.back() = false;
+  is_first_ &= ~uint64_t{1};
   return true;
 }
 
@@ -108,30 +128,59 @@ bool JsonCursor::next_item() {
   return next_of(']');
 }
 
+// Goes to the first character that a string cannot hold as it is, or to the end. @return whether
+// all before it are ASCII.
+bool JsonCursor::skip_plain() {
+  uint64_t seen = 0;
+  for (uint64_t word = 0; at_ + sizeof(word) <= text_.size(); at_ += sizeof(word)) {
+    std::memcpy(&word, text_.data() + at_, sizeof(word));
+    if constexpr (std::endian::native != std::endian::little) break;
+    const uint64_t found = bytes_not_plain(word);
+    if (found != 0) {
+      const int end = std::countr_zero(found) / 8;
+      at_ += static_cast<size_t>(end);
+      const uint64_t before = (uint64_t{1} << (8 * end)) - 1;
+      return ((seen | (word & before)) & kHighs) == 0;
+    }
+    seen |= word;
+  }
+  bool is_ascii = (seen & kHighs) == 0;
+  for (; at_ < text_.size() && is_plain(text_[at_]); ++at_)
+    is_ascii = is_ascii && static_cast<signed char>(text_[at_]) >= 0;
+  return is_ascii;
+}
+
 void JsonCursor::string(std::string& value) {
   expect('"', "a string");
-  value.clear();
   const size_t begin = at_;
-  bool is_ascii = true;
-  for (size_t run = at_;; ++at_) {
-    if (at_ >= text_.size()) fail_here("the end of a string");
-    const char c = text_[at_];
-    if (static_cast<signed char>(c) >= ' ' && c != '"' && c != '\\') continue;
-    if (static_cast<unsigned char>(c) >= 0x80) {
-      is_ascii = false;
-      continue;
-    }
-    value.append(text_, run, at_ - run);
-    if (c == '"') break;
-    if (c != '\\') fail_here("no control character in a string");
+  bool is_ascii = skip_plain();
+  value.assign(text_, begin, at_ - begin);
+  while (at_ < text_.size() && text_[at_] == '\\') {
     escape(value);
-    run = at_ + 1;
+    const size_t run = ++at_;
+    is_ascii = skip_plain() && is_ascii;
+    value.append(text_, run, at_ - run);
   }
+  if (at_ >= text_.size()) fail_here("the end of a string");
+  if (text_[at_] != '"') fail_here("no control character in a string");
   if (!is_ascii && !is_valid_utf8(value)) {
     at_ = begin;
     fail_here("UTF-8");
   }
   ++at_;
+}
+
+// The same checks without the value, where there is no escape: most strings that no one reads.
+void JsonCursor::skip_string() {
+  const size_t quote = at_;
+  ++at_;
+  const bool is_ascii = skip_plain();
+  if (is_ascii && at_ < text_.size() && text_[at_] == '"') {
+    ++at_;
+    return;
+  }
+  at_ = quote;
+  string(scratch_);
 }
 
 char32_t JsonCursor::hex4() {
@@ -246,7 +295,7 @@ void JsonCursor::skip() {
         skip();
       return;
     case Kind::string:
-      string(scratch_);
+      skip_string();
       return;
     case Kind::number:
       number_text();
@@ -268,8 +317,26 @@ std::string_view JsonCursor::take_value() {
 }
 
 void JsonCursor::finish() {
-  skip_space();
+  next_char();
   if (at_ < text_.size()) fail_here("the end");
+}
+
+size_t JsonCursor::position() {
+  next_char();
+  return at_;
+}
+
+JsonCursor JsonCursor::at_item(size_t position) const {
+  JsonCursor other(*this);
+  other.at_ = position;
+  other.is_first_ |= 1;
+  return other;
+}
+
+void JsonCursor::go_on_from(const JsonCursor& other) {
+  at_ = other.at_;
+  depth_ = other.depth_;
+  is_first_ = other.is_first_;
 }
 
 }  // namespace vila::eval

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace vila::eval {
 
@@ -52,13 +51,25 @@ class JsonCursor {
   /// Nothing but white space may follow.
   void finish();
 
+  /// Where the next value, bracket or key begins, in bytes from the start of the text.
+  size_t position();
+  /// This cursor's document seen from the beginning of another item of the array that it is in:
+  /// `position` is where that item begins, and next_item() goes to it.
+  JsonCursor at_item(size_t position) const;
+  /// Goes on from where `other`, a cursor over the same document, is now.
+  void go_on_from(const JsonCursor& other);
+
+  /// The whole document.
+  std::string_view document() const { return text_; }
+
   /// Throws Error{invalid_data} "source:line:column: expected …".
   [[noreturn]] void fail_here(std::string_view expected) const;
 
  private:
-  void skip_space();
   char next_char();
   void expect(char c, std::string_view expected);
+  bool skip_plain();
+  void skip_string();
   bool next_of(char close);
   void literal(std::string_view word);
   std::string_view number_text();
@@ -71,7 +82,8 @@ class JsonCursor {
   std::string source_;
   int64_t first_line_;
   size_t at_ = 0;
-  std::vector<bool> is_first_;  // per open bracket: whether no item has been read yet
+  int depth_ = 0;          // open brackets
+  uint64_t is_first_ = 0;  // a bit for each: whether no item of it has been read yet
   std::string scratch_;
 };
 

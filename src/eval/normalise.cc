@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -134,17 +133,35 @@ bool are_equal(const std::vector<std::string>& texts) {
                      [&](const std::string& text) { return text == texts.front(); });
 }
 
-// Each human answer in the form of `which`; equal neighbours, which are many, are done once.
-void normalise_all(std::vector<std::string>& answers, Normaliser which) {
-  std::string last_raw;
-  std::string last;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    if (i == 0 || answers[i] != last_raw) {
-      last_raw = answers[i];
-      last = normalise(last_raw, which);
-    }
-    answers[i] = last;
+// Enough for every answer that people give more than once.
+constexpr size_t kMostKnown = size_t{1} << 16;
+
+// Whether clean_answer() leaves it as it is, told without Unicode's white space: where in doubt,
+// no.
+bool is_clean(std::string_view answer) {
+  const auto is_inner = [](char c) { return c > ' ' && c < 0x7F; };
+  return answer.empty() || (is_inner(answer.front()) && is_inner(answer.back()) &&
+                            answer.find_first_of("\n\t") == std::string_view::npos);
+}
+
+// What both ways of normalising a pair do; they differ in what normalises one answer.
+template <typename NormaliseHuman, typename NormalisePrediction>
+void apply_version(VqaVersion version, std::vector<std::string>& humans, std::string& prediction,
+                   NormaliseHuman&& human_form, NormalisePrediction&& form) {
+  const bool is_2016 = version == VqaVersion::of_2016;  // which did not even strip the humans
+  for (std::string& human : humans) {
+    if (!is_2016 && !is_clean(human)) human = clean_answer(human);
   }
+  prediction = clean_answer(prediction);
+  const bool is_unanimous = are_equal(humans);
+  if (is_2016 || !is_unanimous) prediction = form(prediction);
+  for (std::string& human : humans) {
+    if (!is_unanimous) human = human_form(human);
+  }
+}
+
+Normaliser human_normaliser(VqaVersion version) {
+  return version == VqaVersion::of_2016 ? Normaliser::vqa_punct : Normaliser::vqa;
 }
 
 }  // namespace
@@ -165,20 +182,23 @@ std::string normalise(std::string_view answer, Normaliser which) {
 }
 
 void normalise_pair(std::vector<std::string>& humans, std::string& prediction, VqaVersion version) {
-  const bool is_2016 = version == VqaVersion::of_2016;  // which did not even strip the humans
-  if (!is_2016) {
-    for (std::string& human : humans)
-      human = clean_answer(human);
-  }
-  prediction = clean_answer(prediction);
-  const bool is_unanimous = are_equal(humans);
-  if (is_2016) {
-    prediction = normalise(prediction, Normaliser::vqa);
-    if (!is_unanimous) normalise_all(humans, Normaliser::vqa_punct);
-  } else if (!is_unanimous) {
-    prediction = normalise(prediction, Normaliser::vqa);
-    normalise_all(humans, Normaliser::vqa);
-  }
+  apply_version(
+      version, humans, prediction,
+      [&](const std::string& human) { return normalise(human, human_normaliser(version)); },
+      [](const std::string& answer) { return normalise(answer, Normaliser::vqa); });
+}
+
+const std::string& NormaliserMemory::operator()(const std::string& answer) {
+  if (const auto found = known_.find(answer); found != known_.end()) return found->second;
+  if (known_.size() >= kMostKnown) known_.clear();
+  return known_.emplace(answer, normalise(answer, which_)).first->second;
+}
+
+PairNormaliser::PairNormaliser(VqaVersion version)
+    : version_(version), humans_(human_normaliser(version)), prediction_(Normaliser::vqa) {}
+
+void PairNormaliser::operator()(std::vector<std::string>& humans, std::string& prediction) {
+  apply_version(version_, humans, prediction, humans_, prediction_);
 }
 
 }  // namespace vila::eval

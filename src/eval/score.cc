@@ -62,6 +62,12 @@ double python_mean(std::span<const double> scores) {
   return scores.empty() ? 0 : sum / static_cast<double>(scores.size());
 }
 
+void Groups::add(std::string_view group, double score) {
+  auto found = scores_.find(group);
+  if (found == scores_.end()) found = scores_.emplace(group, std::vector<double>()).first;
+  found->second.push_back(score);
+}
+
 void Groups::report(Score& score, const std::string& prefix, int decimals) const {
   for (const auto& [group, scores] : scores_) {
     Metric& metric = score.add(fmt::format("{}: {}", prefix, group), percentage_of(scores));

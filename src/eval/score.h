@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -60,13 +61,13 @@ Outcome outcome_of(double score);
 /// Scores by group, groups in the order of their names: for "per type" tables.
 class Groups {
  public:
-  void add(const std::string& group, double score) { scores_[group].push_back(score); }
+  void add(std::string_view group, double score);
 
   /// Adds "prefix: group", 100 * mean rounded to `decimals`, for each.
   void report(Score& score, const std::string& prefix, int decimals = 2) const;
 
  private:
-  std::map<std::string, std::vector<double>> scores_;
+  std::map<std::string, std::vector<double>, std::less<>> scores_;
 };
 
 /// sum() of Python before 3.12 over the scores, divided by their number; 0 for none.

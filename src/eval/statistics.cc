@@ -141,8 +141,11 @@ double Statistic::value() const {
 Statistic mean_of(std::span<const double> scores, double scale) {
   Statistic statistic;
   Stratum& stratum = statistic.strata.emplace_back();
+  std::map<double, int64_t> counts;  // first by themselves: a cell's key has to be allocated
   for (const double score : scores)
-    stratum.add({score});
+    ++counts[score];
+  for (const auto& [score, times] : counts)
+    stratum.add({score}, times);
   const auto count = static_cast<double>(scores.size());
   statistic.formula = [count, scale](std::span<const std::vector<double>> sums) {
     return sums[0].empty() ? 0 : scale * sums[0][0] / count;
@@ -153,6 +156,16 @@ Statistic mean_of(std::span<const double> scores, double scale) {
 Statistic percentage_of(std::span<const double> scores) {
   return mean_of(scores, 100);
 }
+
+namespace {
+
+Interval percentile_interval(std::vector<double> values, double confidence) {
+  std::sort(values.begin(), values.end());
+  const double tail = (1 - confidence) / 2;
+  return {quantile(values, tail), quantile(values, 1 - tail)};
+}
+
+}  // namespace
 
 Interval bootstrap(const Statistic& statistic, const BootstrapOptions& options) {
   VILA_CHECK(options.resamples > 0);
@@ -165,9 +178,23 @@ Interval bootstrap(const Statistic& statistic, const BootstrapOptions& options) 
       sums[s] = statistic.strata[s].resampled_sums(random);
     values.push_back(statistic.formula(sums));
   }
-  std::sort(values.begin(), values.end());
-  const double tail = (1 - options.confidence) / 2;
-  return {quantile(values, tail), quantile(values, 1 - tail)};
+  return percentile_interval(std::move(values), options.confidence);
+}
+
+Interval bootstrap_units(size_t units,
+                         const std::function<double(std::span<const double> times)>& value,
+                         const BootstrapOptions& options) {
+  VILA_CHECK(options.resamples > 0 && units > 0);
+  Random random(options.seed);
+  std::vector<double> values;
+  std::vector<double> times(units);
+  for (int64_t i = 0; i < options.resamples; ++i) {
+    std::fill(times.begin(), times.end(), 0.0);
+    for (size_t drawn = 0; drawn < units; ++drawn)
+      ++times[static_cast<size_t>(random.below(static_cast<int64_t>(units)))];
+    values.push_back(value(times));
+  }
+  return percentile_interval(std::move(values), options.confidence);
 }
 
 PairedTest compare_paired(std::span<const double> a, std::span<const double> b,

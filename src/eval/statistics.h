@@ -26,8 +26,8 @@ int64_t sample_binomial(int64_t n, double p, Random& random);
 /// questions cost as much as their few distinct scores.
 class Stratum {
  public:
-  /// Adds a unit. All units of a stratum have as many values.
-  void add(std::vector<double> values) { ++cells_[std::move(values)]; }
+  /// Adds units of equal values. All units of a stratum have as many values.
+  void add(std::vector<double> values, int64_t count = 1) { cells_[std::move(values)] += count; }
 
   int64_t size() const;
   /// Sum over all units of each value.
@@ -63,6 +63,12 @@ struct BootstrapOptions {
 
 /// Percentile interval of the stratified bootstrap (Efron and Tibshirani, chapter 13).
 Interval bootstrap(const Statistic& statistic, const BootstrapOptions& options = {});
+
+/// The same of a figure that is no function of sums.
+/// @param value  gets how often each of `units` was drawn
+Interval bootstrap_units(size_t units,
+                         const std::function<double(std::span<const double> times)>& value,
+                         const BootstrapOptions& options = {});
 
 /// What a paired comparison of two systems on the same questions found. A value.
 struct PairedTest {

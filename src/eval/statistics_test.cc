@@ -78,6 +78,7 @@ TEST(Bootstrap, CoversTheTruthIn95PercentOfSimulatedSets) {
                                         {.resamples = 300, .seed = static_cast<uint64_t>(i)});
     covered += interval.low <= 57 && 57 <= interval.high ? 1 : 0;
   }
+  RecordProperty("covered_of_2000", covered);
   EXPECT_NEAR(100.0 * covered / kSets, 95, 2);
 }
 
@@ -137,6 +138,8 @@ TEST(PairedTest, FindsADifferenceBetweenEqualModelsInAtMost5Percent) {
             ? 1
             : 0;
   }
+  RecordProperty("false_positives_per_thousand_binary", found_binary);
+  RecordProperty("false_positives_per_thousand_soft", found_soft);
   EXPECT_LE(100.0 * found_binary / kSets, kMostFalse);
   EXPECT_LE(100.0 * found_soft / kSets, kMostFalse);
 }
@@ -150,6 +153,25 @@ TEST(PairedTest, FindsARealDifference) {
   const PairedTest test = compare_paired(a, b);
   EXPECT_LT(test.p_value, 0.01);
   EXPECT_GT(test.interval.low, 0);
+}
+
+TEST(Bootstrap, OfUnitsIsThatOfSumsWhereBothApply) {
+  std::vector<double> scores;
+  for (int i = 0; i < 400; ++i)
+    scores.push_back(i % 3 == 0 ? 1 : 0);
+  const BootstrapOptions options{.resamples = 4000};
+  const Interval of_sums = bootstrap(percentage_of(scores), options);
+  const Interval of_units = bootstrap_units(
+      scores.size(),
+      [&](std::span<const double> times) {
+        double sum = 0;
+        for (size_t i = 0; i < scores.size(); ++i)
+          sum += scores[i] * times[i];
+        return 100 * sum / static_cast<double>(scores.size());
+      },
+      options);
+  EXPECT_NEAR(of_units.low, of_sums.low, 0.6);
+  EXPECT_NEAR(of_units.high, of_sums.high, 0.6);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <memory>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/normalise.h"
+#include "eval/parts.h"
 #include "eval/python_text.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
@@ -24,6 +26,7 @@ std::string_view text_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
+// Into the strings that are there, whose memory is used again.
 void read_humans(JsonCursor& cursor, std::vector<std::string>& answers) {
   std::string key;
   size_t count = 0;
@@ -49,8 +52,10 @@ void read_humans(JsonCursor& cursor, std::vector<std::string>& answers) {
 
 void read_annotation(JsonCursor& cursor, Annotation& annotation) {
   std::string key;
+  bool has_answers = false;
   annotation.id.clear();
-  annotation.answers.clear();
+  annotation.question_type.clear();
+  annotation.answer_type.clear();
   cursor.enter_object();
   while (cursor.next_key(key)) {
     if (key == "question_id") {
@@ -61,30 +66,14 @@ void read_annotation(JsonCursor& cursor, Annotation& annotation) {
       cursor.string(annotation.answer_type);
     } else if (key == "answers") {
       read_humans(cursor, annotation.answers);
+      has_answers = true;
     } else {
       cursor.skip();
     }
   }
-  if (annotation.id.empty() || annotation.answers.empty()) {
+  if (annotation.id.empty() || !has_answers) {
     cursor.fail_here("members \"question_id\" and \"answers\" before the end");
   }
-}
-
-// Calls `use` on each item of the array under `member` of the file's object.
-template <typename Use>
-void for_each_item(JsonCursor& cursor, std::string_view member, const Use& use) {
-  std::string key;
-  cursor.enter_object();
-  while (cursor.next_key(key)) {
-    if (key != member) {
-      cursor.skip();
-      continue;
-    }
-    cursor.enter_array();
-    while (cursor.next_item())
-      use();
-  }
-  cursor.finish();
 }
 
 // A raw answer as LLaVA submits it, a submitted one as it stands.
@@ -93,12 +82,14 @@ std::string submitted(const Answer& answer, AnswerForm form) {
 }
 
 std::string most_common(std::span<const std::string> answers) {
-  const std::string* best = &answers.front();
+  const std::string* best = nullptr;
+  std::ptrdiff_t most = 0;
   for (const std::string& answer : answers) {
-    if (std::count(answers.begin(), answers.end(), answer) >
-        std::count(answers.begin(), answers.end(), *best)) {
-      best = &answer;
-    }
+    if (best != nullptr && answer == *best) continue;
+    const auto times = std::count(answers.begin(), answers.end(), answer);
+    if (times <= most) continue;
+    most = times;
+    best = &answer;
   }
   return *best;
 }
@@ -162,15 +153,80 @@ void report(Score& score) {
   Groups question_types;
   for (const ItemScore& item : score.items) {
     const auto slash = item.category.find(" | ");
+    const std::string_view category = item.category;
     all.push_back(item.score);
-    answer_types.add(item.category.substr(0, slash), item.score);
-    question_types.add(item.category.substr(slash + 3), item.score);
+    answer_types.add(category.substr(0, slash), item.score);
+    question_types.add(category.substr(slash + 3), item.score);
   }
   Metric& overall = score.add("accuracy", percentage_of(all));
   overall.value = python_round(100 * python_mean(all), 2);
   overall.shown = fixed(overall.value, 2);
   answer_types.report(score, "answer type");
   question_types.report(score, "question type");
+}
+
+// A question with its score; without an answer it has none.
+struct Scored {
+  ItemScore item;
+  const Answer* answer = nullptr;
+};
+
+// Scores annotations one after the other. One thread.
+class Scorer {
+ public:
+  Scorer(const AnswerIndex& index, VqaVersion version)
+      : index_(index), submitted_(Normaliser::m4c), normalise_pair_(version) {}
+
+  Scored read(JsonCursor& cursor) {
+    read_annotation(cursor, annotation_);
+    Scored scored;
+    scored.item.id = annotation_.id;
+    scored.answer = index_.look_up(annotation_.id);
+    if (scored.answer != nullptr) compare(*scored.answer, scored.item);
+    return scored;
+  }
+
+ private:
+  void compare(const Answer& answer, ItemScore& item) {
+    const bool is_raw = index_.answers().form == AnswerForm::raw;
+    item.category = annotation_.answer_type + " | " + annotation_.question_type;
+    item.parsed = is_raw ? submitted_(answer.text) : answer.text;
+    item.gold = most_common(annotation_.answers);
+    normalise_pair_(annotation_.answers, item.parsed);
+    item.score = soft_accuracy(annotation_.answers, item.parsed);
+    item.outcome = outcome_of(item.score);
+  }
+
+  const AnswerIndex& index_;
+  Annotation annotation_;
+  NormaliserMemory submitted_;
+  PairNormaliser normalise_pair_;
+};
+
+using ScoredParts = std::vector<std::vector<Scored>>;
+
+// Every annotation of the file, scored in parts side by side.
+ScoredParts score_annotations(const MappedFile& file, const AnswerIndex& index,
+                              VqaVersion version) {
+  const std::string_view text = text_of(file);
+  ThreadPool pool(reading_threads(text.size()));
+  ScoredParts parts(part_count(text.size()));
+  JsonCursor cursor(text, file.path().string());
+  std::string key;
+  cursor.enter_object();
+  while (cursor.next_key(key)) {
+    if (key != "annotations") {
+      cursor.skip();
+      continue;
+    }
+    read_array_in_parts(pool, cursor, [&](size_t number) -> ReadItem {
+      parts[number].clear();
+      return [&part = parts[number], scorer = std::make_shared<Scorer>(index, version)](
+                 JsonCursor& item) { part.push_back(scorer->read(item)); };
+    });
+  }
+  cursor.finish();
+  return parts;
 }
 
 }  // namespace
@@ -184,30 +240,24 @@ std::vector<Question> questions(const DataFolder& data) {
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {
   const auto annotations = data.find({"*_annotations.json", "vqa_ann.json"});
   if (!annotations) return score_on_server("vqav2", answers, "EvalAI challenge 830");
-  const bool is_2016 = options.protocol == "vqa-2016";
+  const VqaVersion version =
+      options.protocol == "vqa-2016" ? VqaVersion::of_2016 : VqaVersion::of_2021;
   Score score;
   score.task = "vqav2";
   AnswerIndex index(answers);
   const MappedFile file(*annotations);
-  JsonCursor cursor(text_of(file), annotations->string());
-  Annotation annotation;
   score.items.reserve(answers.rows.size());
-  for_each_item(cursor, "annotations", [&] {
-    read_annotation(cursor, annotation);
-    const Answer* answer = require_answer(index, annotation.id, annotations->string(), options);
-    if (answer == nullptr) return;
-    std::string prediction = submitted(*answer, answers.form);
-    std::string gold = most_common(annotation.answers);
-    normalise_pair(annotation.answers, prediction,
-                   is_2016 ? VqaVersion::of_2016 : VqaVersion::of_2021);
-    const double found = soft_accuracy(annotation.answers, prediction);
-    score.items.push_back({.id = annotation.id,
-                           .category = annotation.answer_type + " | " + annotation.question_type,
-                           .parsed = std::move(prediction),
-                           .gold = std::move(gold),
-                           .score = found,
-                           .outcome = outcome_of(found)});
-  });
+  for (std::vector<Scored>& part : score_annotations(file, index, version)) {
+    for (Scored& scored : part) {
+      if (scored.answer == nullptr) {
+        require_answer(index, scored.item.id, annotations->string(), options);
+        continue;
+      }
+      index.mark(*scored.answer);
+      score.items.push_back(std::move(scored.item));
+    }
+    part = {};
+  }
   report(score);
   note_leftovers(index, score);
   return score;
