@@ -389,6 +389,10 @@ const model::Vila& Engine::model() const {
   return state_->model;
 }
 
+void Engine::keep_picture_rows(std::shared_ptr<RowStore> store) {
+  state_->pictures.keep_in(std::move(store));
+}
+
 double Engine::load_ms() const {
   return state_->load_ms;
 }
@@ -404,25 +408,32 @@ Result Engine::generate(const Request& request, const OnText& on_text) {
   return sequence->take_result();
 }
 
-std::vector<Engine::BatchResult> Engine::generate_batch(std::span<const Request> requests) {
+std::vector<Engine::BatchResult> Engine::generate_batch(std::span<const Request> requests,
+                                                        const OnDone& on_done) {
   std::vector<BatchResult> results(requests.size());
   Active active;
   size_t next = 0;
   const auto open_cache = [&](const RowHistory& rows, int64_t capacity) {
     return state_->copy_shared(active, rows, capacity);
   };
+  const auto is_done = [&](size_t index) {
+    const BatchResult& slot = results[index];
+    if (!slot.result && slot.error.empty()) return false;
+    if (on_done) on_done(index, slot);
+    return true;
+  };
   while (next < requests.size() || !active.empty()) {
     if (next < requests.size() && has_room(active, config().llm)) {
       attempt(results[next],
               [&] { active.emplace(next, state_->start(requests[next], open_cache, {})); });
-      ++next;
+      is_done(next++);
     } else {
       state_->step_all(active, results);
     }
     std::erase_if(active, [&](auto& item) {
       BatchResult& slot = results[item.first];
       if (item.second->is_finished()) slot.result = item.second->take_result();
-      return slot.result.has_value() || !slot.error.empty();
+      return is_done(item.first);
     });
   }
   return results;

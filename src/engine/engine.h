@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/row_store.h"
 #include "engine/workspace.h"
 #include "formats/checkpoint.h"
 #include "model/vila.h"
@@ -62,7 +64,15 @@ class Engine {
     std::string error;
   };
 
-  std::vector<BatchResult> generate_batch(std::span<const Request> requests);
+  /// Called with the number of a request and what became of it, as soon as that is known.
+  using OnDone = std::function<void(size_t index, const BatchResult& done)>;
+
+  std::vector<BatchResult> generate_batch(std::span<const Request> requests,
+                                          const OnDone& on_done = {});
+
+  /// From now on rows of pictures are looked for in `store` before they are computed, and put
+  /// there. nullptr: no longer.
+  void keep_picture_rows(std::shared_ptr<RowStore> store);
 
   /// Negative log likelihood (natural) of each token of `ids` after the first, given those before
   /// it: ids.size() - 1 values. @throws Error{invalid_argument} more ids than the model's context,

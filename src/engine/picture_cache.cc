@@ -71,27 +71,41 @@ void PictureCache::encode_group(const Job& job, std::span<const ImagePointer> gr
 
   Stopwatch watch;
   std::vector<media::Image> tiles;
+  std::vector<Pending> pending;
   model::MediaBatch batch{.pixels = {}, .pictures = {}, .end_ids = job.end_ids};
   for (const ImagePointer& image : group) {
     media::TiledPicture picture = media::tile_picture(*image, processor);
+    std::string key = store_ ? store_->key(picture) : "";
+    if (take_stored(image, is_tiled, key)) continue;
+    pending.push_back({image, std::move(key)});
     batch.pictures.push_back(
         {std::ssize(picture.tiles), picture.block.rows, picture.block.columns});
     std::ranges::move(picture.tiles, std::back_inserter(tiles));
   }
-  batch.pixels = media::normalise_tiles(tiles, processor);
+  if (!pending.empty()) batch.pixels = media::normalise_tiles(tiles, processor);
   timings.media += watch.milliseconds();
+  if (pending.empty()) return;
 
   watch.restart();
   const std::vector<Tensor> media = job.model.encode_media(job.ctx, batch);
   size_t next = 0;
-  for (size_t i = 0; i < group.size(); ++i) {
+  for (size_t i = 0; i < pending.size(); ++i) {
     const model::PictureTiles& picture = batch.pictures[i];
-    Entry entry{group[i], {}, clock_};
+    Entry entry{pending[i].image, {}, clock_};
     for (int64_t n = 0; n < (picture.block_rows > 0 ? 1 : picture.tiles); ++n)
       entry.media.push_back(media[next++].to(DType::f32));
-    entries_.insert_or_assign(Key{group[i].get(), is_tiled}, std::move(entry));
+    if (store_) store_->save(pending[i].key, entry.media);
+    entries_.insert_or_assign(Key{pending[i].image.get(), is_tiled}, std::move(entry));
   }
   timings.vision += watch.milliseconds();
+}
+
+bool PictureCache::take_stored(const ImagePointer& image, bool is_tiled, const std::string& key) {
+  if (!store_) return false;
+  std::optional<std::vector<Tensor>> rows = store_->load(key);
+  if (!rows) return false;
+  entries_.insert_or_assign(Key{image.get(), is_tiled}, Entry{image, *std::move(rows), clock_});
+  return true;
 }
 
 Tensor PictureCache::encode_video(const Job& job, const VideoPointer& video, Timings& timings) {

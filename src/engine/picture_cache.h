@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/row_store.h"
 #include "model/vila.h"
 
 namespace vila::engine {
@@ -37,6 +39,9 @@ class PictureCache {
 
   explicit PictureCache(size_t max_bytes) : max_bytes_(max_bytes) {}
 
+  /// Rows of pictures (not of videos) come from `store` where it has them. nullptr: no store.
+  void keep_in(std::shared_ptr<RowStore> store) { store_ = std::move(store); }
+
   /// Rows of each picture, in order. A single picture of a model with dynamic tiles is cut, several
   /// are not. Adds to timings.media and timings.vision what it took.
   /// @throws Error{invalid_argument} a null picture; Error{invalid_image}.
@@ -59,12 +64,21 @@ class PictureCache {
   void encode_group(const Job& job, std::span<const ImagePointer> group, bool is_tiled,
                     Timings& timings);
   Tensor encode_frames(const Job& job, const Video& video, Timings& timings) const;
+
+  // A picture of a group that has to be computed; the key is "" without a store.
+  struct Pending {
+    ImagePointer image;
+    std::string key;
+  };
+
+  bool take_stored(const ImagePointer& image, bool is_tiled, const std::string& key);
   void drop_expired();
   void shrink();
 
   std::map<Key, Entry> entries_;
   size_t max_bytes_;
   uint64_t clock_ = 0;
+  std::shared_ptr<RowStore> store_;
 };
 
 }  // namespace vila::engine
