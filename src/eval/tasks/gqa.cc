@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <map>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
@@ -63,49 +63,84 @@ int64_t count_steps(const Json& question) {
       });
 }
 
-// Gold and predicted answers of the global groups, and how far their counts are apart.
+// How far the counts of predicted answers are from those of gold answers, by global group. Every
+// gold answer of a group is a cell, in the order in which they come, which decides sums.
 class Distribution {
  public:
   void add(const Json& question, const std::string& gold, const std::string& predicted) {
     const Json::json_pointer where("/groups/global");
+    Unit& unit = units_.emplace_back();
     if (!question.contains(where) || !question.at(where).is_string()) return;
-    const std::string group = question.at(where).get<std::string>();
-    if (!groups_.contains(group)) order_.push_back(group);
-    Counts& counts = groups_[group];
-    if (counts.gold[gold]++ == 0) counts.order.push_back(gold);
-    ++counts.predicted[predicted];
+    unit.group = number_of(group_numbers_, question.at(where).get<std::string>());
+    unit.gold = number_of(cell_numbers_, fmt::format("{}\n{}", unit.group, gold));
+    unit.predicted = fmt::format("{}\n{}", unit.group, predicted);
+    if (static_cast<size_t>(unit.gold) == cell_groups_.size()) cell_groups_.push_back(unit.group);
   }
 
-  double value() const {
+  // Adds the figure with its interval.
+  void report(Score& score) {
+    for (Unit& unit : units_) {
+      const auto found = cell_numbers_.find(unit.predicted);
+      if (found != cell_numbers_.end()) unit.hit = found->second;
+    }
+    Metric metric;
+    metric.name = "distribution";
+    metric.value = value(std::vector<double>(units_.size(), 1.0));
+    metric.shown = fixed(metric.value, 2);
+    metric.count = std::ssize(units_);
+    if (!units_.empty()) {
+      metric.interval = bootstrap_units(
+          units_.size(), [this](std::span<const double> times) { return value(times); });
+    }
+    score.metrics.push_back(std::move(metric));
+  }
+
+ private:
+  using Numbers = std::unordered_map<std::string, int64_t>;
+
+  // A question: its group, the cell of its gold answer, and that of the predicted one (-1: none).
+  struct Unit {
+    int64_t group = -1;
+    int64_t gold = -1;
+    int64_t hit = -1;
+    std::string predicted;
+  };
+
+  static int64_t number_of(Numbers& numbers, std::string text) {
+    return numbers.emplace(std::move(text), std::ssize(numbers)).first->second;
+  }
+
+  // Chi-square of each group, weighted by its questions, when each unit counts so many times.
+  double value(std::span<const double> times) const {
+    std::vector<double> expected(cell_groups_.size());
+    std::vector<double> observed(cell_groups_.size());
+    std::vector<double> sizes(group_numbers_.size());
+    for (size_t i = 0; i < units_.size(); ++i) {
+      const Unit& unit = units_[i];
+      if (unit.group < 0) continue;
+      expected[static_cast<size_t>(unit.gold)] += times[i];
+      sizes[static_cast<size_t>(unit.group)] += times[i];
+      if (unit.hit >= 0) observed[static_cast<size_t>(unit.hit)] += times[i];
+    }
+    std::vector<double> chi_squares(sizes.size());
+    for (size_t cell = 0; cell < expected.size(); ++cell) {
+      const double gap = observed[cell] - expected[cell];
+      if (expected[cell] > 0)
+        chi_squares[static_cast<size_t>(cell_groups_[cell])] += gap * gap / expected[cell];
+    }
     double sum = 0;
     double total = 0;
-    for (const std::string& group : order_) {
-      const Counts& counts = groups_.at(group);
-      double score = 0;
-      double overall = 0;
-      for (const std::string& answer : counts.order) {
-        const auto expected = static_cast<double>(counts.gold.at(answer));
-        const auto found = counts.predicted.find(answer);
-        const double observed =
-            found == counts.predicted.end() ? 0 : static_cast<double>(found->second);
-        score += (observed - expected) * (observed - expected) / expected;
-        overall += expected;
-      }
-      sum += score * overall;
-      total += overall;
+    for (size_t group = 0; group < sizes.size(); ++group) {
+      sum += chi_squares[group] * sizes[group];
+      total += sizes[group];
     }
     return total > 0 ? sum / total / 100 : 0;
   }
 
- private:
-  struct Counts {
-    std::map<std::string, int64_t> gold;
-    std::map<std::string, int64_t> predicted;
-    std::vector<std::string> order;  // gold answers as they came
-  };
-
-  std::map<std::string, Counts> groups_;
-  std::vector<std::string> order_;
+  Numbers group_numbers_;
+  Numbers cell_numbers_;
+  std::vector<int64_t> cell_groups_;  // of each cell
+  std::vector<Unit> units_;
 };
 
 struct Tables {
@@ -118,17 +153,12 @@ struct Tables {
   Distribution distribution;
 };
 
-void report(const Tables& tables, Score& score) {
+void report(Tables& tables, Score& score) {
   Metric& accuracy = score.add("accuracy", percentage_of(tables.all));
   accuracy.value = 100 * python_mean(tables.all);
   accuracy.shown = fixed(accuracy.value, 2);
   tables.kinds.report(score, "kind");
-  Metric distribution;
-  distribution.name = "distribution";
-  distribution.value = tables.distribution.value();
-  distribution.shown = fixed(distribution.value, 2);
-  distribution.count = static_cast<int64_t>(tables.all.size());
-  score.metrics.push_back(std::move(distribution));
+  tables.distribution.report(score);
   tables.structural.report(score, "structural");
   tables.semantic.report(score, "semantic");
   tables.steps.report(score, "steps");

@@ -131,31 +131,41 @@ void report_group(const std::string& name, const Group& group, Score& score) {
   metric.shown = fixed(metric.value, 1);
 }
 
-// Population standard deviation of the runs' totals.
-void report_runs(const std::vector<Item>& items, const Grades& grades, size_t runs, Score& score) {
-  std::vector<double> totals(runs);
-  for (const Item& item : items) {
-    for (size_t run = 0; run < runs; ++run)
-      totals[run] += grades.at(item.id)[run];
-  }
-  for (double& total : totals)
-    total = total / static_cast<double>(items.size()) * 100;
+// Percentages of the runs from the sums of their grades.
+std::vector<double> totals_of(std::span<const double> sums, double questions) {
+  std::vector<double> totals;
+  for (const double sum : sums)
+    totals.push_back(sum / questions * 100);
+  return totals;
+}
+
+// Population standard deviation.
+double deviation(std::span<const double> totals) {
   const double mean = python_mean(totals);
   double squares = 0;
   for (const double total : totals)
     squares += (total - mean) * (total - mean);
-  Metric metric;
-  metric.name = "std of runs";
-  metric.value = numpy_round(std::sqrt(squares / static_cast<double>(runs)), 1);
-  metric.shown = fixed(metric.value, 1);
-  metric.count = static_cast<int64_t>(runs);
-  score.metrics.push_back(metric);
-  for (size_t run = 0; run < runs; ++run) {
-    metric.name = fmt::format("run {}", run + 1);
-    metric.value = numpy_round(totals[run], 1);
+  return std::sqrt(squares / static_cast<double>(totals.size()));
+}
+
+// How far the runs are apart, and each of them.
+void report_runs(const std::vector<Item>& items, const Grades& grades, size_t runs, Score& score) {
+  Stratum stratum;
+  for (const Item& item : items) {
+    const auto& graded = grades.at(item.id);
+    stratum.add({graded.begin(), graded.begin() + static_cast<std::ptrdiff_t>(runs)});
+  }
+  const auto count = static_cast<double>(items.size());
+  const auto add = [&](const std::string& name, auto&& formula) {
+    Metric& metric = score.add(name, {.strata = {stratum}, .formula = formula});
+    metric.value = numpy_round(metric.value, 1);
     metric.shown = fixed(metric.value, 1);
-    metric.count = static_cast<int64_t>(items.size());
-    score.metrics.push_back(metric);
+  };
+  using Sums = std::span<const std::vector<double>>;
+  add("std of runs", [count](Sums sums) { return deviation(totals_of(sums[0], count)); });
+  for (size_t run = 0; run < runs; ++run) {
+    add(fmt::format("run {}", run + 1),
+        [count, run](Sums sums) { return totals_of(sums[0], count)[run]; });
   }
 }
 

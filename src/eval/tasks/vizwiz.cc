@@ -84,12 +84,17 @@ std::string submitted(const Answer& answer, AnswerForm form) {
   return form == AnswerForm::raw ? normalise(answer.text, Normaliser::m4c) : answer.text;
 }
 
-// Of the class "unanswerable", predicted with score 1 or 0.
+// Of the class "unanswerable", predicted with score 1 or 0: sums of a stratum are these four.
 struct Unanswerable {
   double found = 0;  // right alarms
   double alarms = 0;
   double positives = 0;
   double all = 0;
+
+  static Unanswerable of(std::span<const double> sums) {
+    if (sums.empty()) return {};
+    return {sums[0], sums[1], sums[2], sums[3]};
+  }
 
   // sklearn's average_precision_score for two distinct scores.
   double average_precision() const {
@@ -103,20 +108,21 @@ struct Unanswerable {
   double f1() const { return alarms + positives > 0 ? 2 * found / (alarms + positives) : 0; }
 };
 
-void add_figure(Score& score, const char* name, double value, int64_t count) {
-  Metric metric;
-  metric.name = name;
-  metric.value = python_round(100 * value, 2);
+void add_figure(Score& score, const char* name, const Stratum& stratum,
+                double (Unanswerable::*value)() const) {
+  Metric& metric = score.add(
+      name, {.strata = {stratum}, .formula = [value](std::span<const std::vector<double>> sums) {
+               return 100 * (Unanswerable::of(sums[0]).*value)();
+             }});
+  metric.value = python_round(metric.value, 2);
   metric.shown = fixed(metric.value, 2);
-  metric.count = count;
-  score.metrics.push_back(std::move(metric));
 }
 
 struct Tables {
   std::vector<double> official;
   std::vector<double> m4c;
   Groups types;
-  Unanswerable unanswerable;
+  Stratum unanswerable;
 };
 
 void report(const Tables& tables, Score& score) {
@@ -124,10 +130,9 @@ void report(const Tables& tables, Score& score) {
   accuracy.value = python_round(100 * python_mean(tables.official), 2);
   accuracy.shown = fixed(accuracy.value, 2);
   tables.types.report(score, "answer type");
-  const auto count = static_cast<int64_t>(tables.official.size());
-  add_figure(score, "unanswerable: average precision", tables.unanswerable.average_precision(),
-             count);
-  add_figure(score, "unanswerable: F1", tables.unanswerable.f1(), count);
+  add_figure(score, "unanswerable: average precision", tables.unanswerable,
+             &Unanswerable::average_precision);
+  add_figure(score, "unanswerable: F1", tables.unanswerable, &Unanswerable::f1);
   score.add("accuracy (m4c)", percentage_of(tables.m4c));
 }
 
@@ -146,10 +151,8 @@ void score_picture(const Picture& picture, const std::string& prediction, Tables
   tables.m4c.push_back(m4c_score(picture, prediction));
   tables.types.add(picture.answer_type.empty() ? "unknown" : picture.answer_type, found);
   const bool is_alarm = parsed == "unanswerable";
-  tables.unanswerable.all += 1;
-  tables.unanswerable.alarms += is_alarm ? 1 : 0;
-  tables.unanswerable.positives += picture.is_answerable ? 0 : 1;
-  tables.unanswerable.found += is_alarm && !picture.is_answerable ? 1 : 0;
+  tables.unanswerable.add({is_alarm && !picture.is_answerable ? 1.0 : 0.0, is_alarm ? 1.0 : 0.0,
+                           picture.is_answerable ? 0.0 : 1.0, 1.0});
   score.items.push_back({.id = picture.image,
                          .category = picture.answer_type,
                          .parsed = parsed,
