@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/eval_model.h"
+#include "cli/feature_cache.h"
 #include "cli/interrupt.h"
 #include "cli/judge_options.h"
 #include "cli/model_files.h"
@@ -19,6 +20,7 @@
 #include "eval/harness.h"
 #include "eval/recipe.h"
 #include "eval/report.h"
+#include "formats/checkpoint.h"
 #include "text/chat_template.h"
 
 namespace vila::cli {
@@ -33,6 +35,8 @@ struct EvalCommand {
   std::string data;
   std::string out;
   std::string chat_template;
+  std::string features;       // folder of rows of pictures; "": in `out`; "none": no such folder
+  double features_limit = 4;  // GiB
   JudgeOptions judge;
   int64_t limit = 0;
   int64_t batch = 16;
@@ -108,12 +112,31 @@ std::vector<eval::Task> chosen_tasks(const EvalCommand& command) {
   return tasks;
 }
 
+// Where the rows of pictures are kept, so that a picture of several benchmarks, runs or models with
+// the same tower is encoded once; nullptr where they are not kept.
+std::shared_ptr<engine::RowStore> open_features(const EvalCommand& command,
+                                                const formats::Checkpoint& checkpoint,
+                                                engine::Engine& engine,
+                                                const ModelOptions& options) {
+  constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
+  if (command.features == "none") return nullptr;
+  const std::string tower = tower_fingerprint(checkpoint, engine, options);
+  if (tower.empty()) return nullptr;
+  const fs::path folder =
+      command.features.empty() ? fs::path(command.out) / "features" : fs::path(command.features);
+  return std::make_shared<FeatureCache>(folder, tower,
+                                        static_cast<int64_t>(command.features_limit * kGib));
+}
+
 // Asks one model all benchmarks; results go to folders of `out` named after them.
 void run_model(const EvalCommand& command, const ModelOptions& options,
                std::span<const eval::Task> tasks, const fs::path& out,
                const InterruptGuard& interrupt) {
   constexpr int64_t kContext = 4096;
-  engine::Engine engine = load_engine(options, kContext);
+  const formats::Checkpoint checkpoint =
+      formats::open_checkpoint(find_model(options.model, options.base));
+  engine::Engine engine = load_engine(checkpoint, options, kContext);
+  engine.keep_picture_rows(open_features(command, checkpoint, engine, options));
   const text::ChatTemplate& chat_template = command.chat_template.empty()
                                                 ? engine.chat_template()
                                                 : text::find_chat_template(command.chat_template);
@@ -205,6 +228,14 @@ Action add_eval(CLI::App& app) {
       ->type_name("MODEL");
   app.add_option("--batch", command->batch, "Questions answered together; the answers are the same")
       ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--features", command->features,
+                 "Where encoded pictures are kept, for other runs too; none: nowhere. Default: "
+                 "features in --out")
+      ->type_name("DIR");
+  app.add_option("--features-limit", command->features_limit, "At most so much of them, in GiB")
+      ->type_name("GIB")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_judge_options(app, command->judge);

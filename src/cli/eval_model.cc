@@ -2,40 +2,82 @@
 #include "cli/eval_model.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <memory>
 
 #include "base/error.h"
+#include "base/strings.h"
+#include "cli/media_loader.h"
+#include "spec/prompt.h"
 
 namespace vila::cli {
 namespace {
 
-engine::Request request_of(const eval::Prompt& prompt, const text::ChatTemplate& chat_template) {
-  engine::Request request;
-  request.images = prompt.pictures;
-  request.options.temperature = 0;
-  request.options.max_tokens = prompt.max_tokens;
-  request.options.stop = prompt.stop;
-  request.prompt = prompt.text;
-  if (prompt.is_raw) return request;
-  const std::vector<text::Message> messages = {{"user", prompt.text}};
-  text::RenderedPrompt rendered = text::render_chat(chat_template, messages, std::nullopt, true);
-  request.prompt = std::move(rendered.text);
-  for (std::string& stop : rendered.stop) {
-    if (!stop.empty()) request.options.stop.push_back(std::move(stop));
-  }
-  return request;
-}
+constexpr size_t kRecentVideos = 8;  // questions about one video follow one another
 
-void generate(engine::Engine& engine, const text::ChatTemplate& chat_template,
-              std::span<const eval::Prompt> prompts, const eval::OnReply& on_reply) {
-  std::vector<engine::Request> requests;
-  for (const eval::Prompt& prompt : prompts)
-    requests.push_back(request_of(prompt, chat_template));
-  const std::vector<engine::Engine::BatchResult> results = engine.generate_batch(requests);
-  for (size_t i = 0; i < results.size(); ++i)
-    on_reply(i,
-             {.text = results[i].result ? results[i].result->text : "", .error = results[i].error});
-}
+// An engine with what turns prompts into its requests.
+class Asker {
+ public:
+  Asker(engine::Engine& engine, const text::ChatTemplate& chat_template)
+      : engine_(engine), chat_template_(chat_template), media_(engine.config()) {}
+
+  engine::Engine& engine() { return engine_; }
+
+  /// @throws Error with the prompt's row in front
+  engine::Request request_of(const eval::Prompt& prompt) {
+    return with_context(prompt.row, [&] { return make_request(prompt); });
+  }
+
+  void generate(std::span<const eval::Prompt> prompts, const eval::OnReply& on_reply) {
+    std::vector<engine::Request> requests;
+    for (const eval::Prompt& prompt : prompts)
+      requests.push_back(request_of(prompt));
+    engine_.generate_batch(requests, [&](size_t i, const engine::Engine::BatchResult& done) {
+      on_reply(i, {.text = done.result ? done.result->text : "", .error = done.error});
+    });
+  }
+
+ private:
+  engine::Request make_request(const eval::Prompt& prompt) {
+    engine::Request request;
+    request.images = prompt.pictures;
+    for (const eval::PromptVideo& video : prompt.videos)
+      request.videos.push_back(load(video));
+    request.options.temperature = 0;
+    request.options.max_tokens = prompt.max_tokens;
+    request.options.stop = prompt.stop;
+    request.prompt = prompt.text;
+    if (prompt.is_raw) return request;
+    const std::vector<text::Message> messages = {{"user", placed(prompt)}};
+    text::RenderedPrompt rendered = text::render_chat(chat_template_, messages, std::nullopt, true);
+    request.prompt = std::move(rendered.text);
+    for (std::string& stop : rendered.stop) {
+      if (!stop.empty()) request.options.stop.push_back(std::move(stop));
+    }
+    return request;
+  }
+
+  // The text with what stands in front of it.
+  std::string placed(const eval::Prompt& prompt) const {
+    const spec::PromptRule& rule = media_.prompt_rule();
+    const std::string text =
+        spec::place_media("", {prompt.pictures_in_front, std::ssize(prompt.videos)}, rule) +
+        prompt.text;
+    return rule.trims ? std::string(strip(text)) : text;
+  }
+
+  std::shared_ptr<const engine::Video> load(const eval::PromptVideo& video) {
+    recent_.push_back(media_.video(video.file, video.frames));
+    if (recent_.size() > kRecentVideos) recent_.pop_front();
+    return recent_.back();
+  }
+
+  engine::Engine& engine_;
+  const text::ChatTemplate& chat_template_;
+  MediaLoader media_;
+  std::deque<std::shared_ptr<const engine::Video>> recent_;  // so that the loader knows them still
+};
 
 // The first token that `continuation` adds to a text: what follows the tokens that the text has
 // with and without it.
@@ -52,10 +94,10 @@ text::TokenId first_token(const text::Tokenizer& tokenizer, const std::string& t
   return *next;
 }
 
-std::vector<double> log_likelihoods(engine::Engine& engine, const text::ChatTemplate& chat_template,
-                                    const eval::Prompt& prompt,
+std::vector<double> log_likelihoods(Asker& asker, const eval::Prompt& prompt,
                                     std::span<const std::string> continuations) {
-  engine::Request request = request_of(prompt, chat_template);
+  engine::Engine& engine = asker.engine();
+  engine::Request request = asker.request_of(prompt);
   request.options.max_tokens = 1;
   request.options.logprobs = engine.config().llm.vocab_size;  // of every token
   request.options.ignore_eos = true;
@@ -91,15 +133,15 @@ std::vector<double> losses(engine::Engine& engine, const std::string& text) {
 }  // namespace
 
 eval::Model eval_model(engine::Engine& engine, const text::ChatTemplate& chat_template) {
-  return {.generate =
-              [&](std::span<const eval::Prompt> prompts, const eval::OnReply& on_reply) {
-                generate(engine, chat_template, prompts, on_reply);
-              },
-          .log_likelihoods =
-              [&](const eval::Prompt& prompt, std::span<const std::string> continuations) {
-                return log_likelihoods(engine, chat_template, prompt, continuations);
-              },
-          .losses = [&](const std::string& text) { return losses(engine, text); }};
+  const auto asker = std::make_shared<Asker>(engine, chat_template);
+  return {
+      .generate = [asker](std::span<const eval::Prompt> prompts,
+                          const eval::OnReply& on_reply) { asker->generate(prompts, on_reply); },
+      .log_likelihoods =
+          [asker](const eval::Prompt& prompt, std::span<const std::string> continuations) {
+            return log_likelihoods(*asker, prompt, continuations);
+          },
+      .losses = [&engine](const std::string& text) { return losses(engine, text); }};
 }
 
 }  // namespace vila::cli

@@ -7,8 +7,9 @@
 
 namespace vila::cli {
 
-/// An engine as the benchmarks see a model: greedy, prompts in the template but for raw ones, whose
-/// context and template both must outlive the result.
+/// An engine as the benchmarks see a model: greedy, prompts in the template but for raw ones,
+/// pictures and videos in front written as `vila run` writes them. Engine and template must outlive
+/// the result.
 eval::Model eval_model(engine::Engine& engine, const text::ChatTemplate& chat_template);
 
 }  // namespace vila::cli

@@ -31,7 +31,15 @@ AnswerLog::AnswerLog(std::filesystem::path path) : path_(std::move(path)) {
 }
 
 AnswerLog::~AnswerLog() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ < 0) return;
+  flush();
+  ::close(descriptor_);
+}
+
+void AnswerLog::flush() {
+  if (!is_flushed_) ::fdatasync(descriptor_);
+  is_flushed_ = true;
+  since_flush_.restart();
 }
 
 void AnswerLog::read_earlier() {
@@ -63,7 +71,10 @@ void AnswerLog::append(const Json& row) {
     }
     written += static_cast<size_t>(count);
   }
-  ::fdatasync(descriptor_);
+  is_flushed_ = false;
+  // A flush takes milliseconds: for slow models after each answer, for fast ones now and then.
+  constexpr double kFlushSeconds = 0.1;
+  if (since_flush_.seconds() > kFlushSeconds) flush();
 }
 
 }  // namespace vila::eval

@@ -2,11 +2,15 @@
 #include "eval/answers.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "eval/data_folder.h"
+#include "base/strings.h"
 #include "eval/json_cursor.h"
+#include "eval/parts.h"
+#include "eval/python_text.h"
 #include "eval/table.h"
 
 namespace vila::eval {
@@ -71,12 +75,51 @@ Answer read_row(JsonCursor& cursor, AnswerForm& form) {
   return answer;
 }
 
-void read_array(JsonCursor& cursor, Answers& answers) {
-  cursor.enter_array();
-  while (cursor.next_item()) {
-    answers.rows.push_back(read_row(cursor, answers.form));
-    answers.rows.back().row = static_cast<int64_t>(answers.rows.size());
+// Answers of a part of a file, and the form that its rows have.
+struct Part {
+  AnswerForm form = AnswerForm::raw;
+  std::vector<Answer> rows;
+};
+
+// The parts as one; where `is_numbered`, rows are numbered from the end of those there are.
+void take_parts(std::vector<Part>& parts, bool is_numbered, Answers& answers) {
+  size_t count = answers.rows.size();
+  for (const Part& part : parts)
+    count += part.rows.size();
+  answers.rows.reserve(count);
+  for (Part& part : parts) {
+    if (part.form != AnswerForm::raw) answers.form = part.form;
+    for (Answer& answer : part.rows) {
+      answers.rows.push_back(std::move(answer));
+      if (is_numbered) answers.rows.back().row = static_cast<int64_t>(answers.rows.size());
+    }
+    part.rows = {};
   }
+}
+
+void read_array(JsonCursor& cursor, Answers& answers) {
+  const size_t bytes = cursor.document().size();
+  ThreadPool pool(reading_threads(bytes));
+  std::vector<Part> parts(part_count(bytes));
+  read_array_in_parts(pool, cursor, [&](size_t number) -> ReadItem {
+    parts[number] = {};
+    return [&part = parts[number]](JsonCursor& item) {
+      part.rows.push_back(read_row(item, part.form));
+    };
+  });
+  take_parts(parts, true, answers);
+}
+
+void read_rows_of_lines(std::string_view text, Answers& answers) {
+  ThreadPool pool(reading_threads(text.size()));
+  std::vector<Part> parts(part_count(text.size()));
+  read_lines_in_parts(pool, text, answers.source, [&](size_t number) -> ReadLine {
+    return [&part = parts[number]](JsonCursor& line, int64_t row) {
+      part.rows.push_back(read_row(line, part.form));
+      part.rows.back().row = row;
+    };
+  });
+  take_parts(parts, false, answers);
 }
 
 // {"v1_0": text, …} or {"correct": [rows], "incorrect": [rows]}.
@@ -101,12 +144,19 @@ void read_object(JsonCursor& cursor, Answers& answers) {
   }
 }
 
+// Whether the text is rows of objects, or one object that is itself a row, not one by identifier.
 bool is_jsonl(std::string_view text) {
   const size_t begin = text.find('{');
-  const size_t end = text.find('\n');
-  if (begin == std::string_view::npos || end == std::string_view::npos || end < begin) {
-    return begin != std::string_view::npos &&
-           text.find("\"question_id\"") != std::string_view::npos;
+  if (begin == std::string_view::npos) return false;
+  const size_t end = std::min(text.find('\n', begin), text.size());
+  const bool is_one_line = text.find_first_not_of(" \t\r\n", end) == std::string_view::npos;
+  if (is_one_line) {
+    if (text.substr(begin + 1).starts_with("\"correct\"")) return false;  // ScienceQA's result
+    constexpr std::array<std::string_view, 4> kRowKeys = {"\"question_id\"", "\"questionId\"",
+                                                          "\"pred_answer\"", "\"tuple\""};
+    return std::any_of(kRowKeys.begin(), kRowKeys.end(), [&](std::string_view key) {
+      return text.find(key) != std::string_view::npos;
+    });
   }
   const size_t last = text.find_last_not_of(" \t\r,", end - 1);
   return last != std::string_view::npos && text[last] == '}';
@@ -126,9 +176,48 @@ Answers read_workbook(const fs::path& path) {
   return answers;
 }
 
+// Lines "picture<tab>question<tab>gold<tab>answer" of one category.
+void read_category(const fs::path& path, Answers& answers) {
+  const std::string content = read_file(path);
+  int64_t number = 0;
+  for (const std::string_view line : split(content, "\n")) {
+    ++number;
+    if (python_strip(line).empty()) continue;
+    const auto cells = split(line, "\t");
+    if (cells.size() != 4) {
+      fail(ErrorCode::invalid_data,
+           "{}:{}: expected picture, question, gold and answer between tabs, found {} cells",
+           path.string(), number, cells.size());
+    }
+    Answer& answer = answers.rows.emplace_back();
+    answer.id = path.stem().string() + "/" + std::string(cells[0]);
+    answer.prompt = cells[1];
+    answer.text = python_strip(cells[3]);
+    answer.row = static_cast<int64_t>(answers.rows.size());
+  }
+}
+
+// What MME's own tool scores.
+Answers read_folder(const fs::path& folder) {
+  Answers answers{.source = folder.string(), .form = AnswerForm::raw, .rows = {}};
+  std::set<fs::path> files;  // in one order everywhere
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".txt") files.insert(entry.path());
+  }
+  for (const fs::path& file : files)
+    read_category(file, answers);
+  if (answers.rows.empty()) {
+    fail(ErrorCode::invalid_data,
+         "{}: expected a file of answers, or a folder of MME's files category.txt, found neither",
+         folder.string());
+  }
+  return answers;
+}
+
 }  // namespace
 
 Answers read_answers(const fs::path& path) {
+  if (fs::is_directory(path)) return read_folder(path);
   if (path.extension() == ".xlsx") return read_workbook(path);
   Answers answers{.source = path.string(), .form = AnswerForm::raw, .rows = {}};
   const MappedFile file(path);
@@ -142,10 +231,7 @@ Answers read_answers(const fs::path& path) {
     read_array(cursor, answers);
     cursor.finish();
   } else if (is_jsonl(text)) {
-    read_jsonl(path, [&](JsonCursor& line, int64_t number) {
-      answers.rows.push_back(read_row(line, answers.form));
-      answers.rows.back().row = number;
-    });
+    read_rows_of_lines(text, answers);
   } else {
     read_object(cursor, answers);
     cursor.finish();
@@ -175,10 +261,18 @@ AnswerIndex::AnswerIndex(const Answers& answers, const Key& key)
 }
 
 const Answer* AnswerIndex::find(std::string_view key) {
+  const Answer* answer = look_up(key);
+  if (answer != nullptr) mark(*answer);
+  return answer;
+}
+
+const Answer* AnswerIndex::look_up(std::string_view key) const {
   const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  used_[found->second] = true;
-  return &answers_.rows[found->second];
+  return found == by_key_.end() ? nullptr : &answers_.rows[found->second];
+}
+
+void AnswerIndex::mark(const Answer& answer) {
+  used_[static_cast<size_t>(&answer - answers_.rows.data())] = true;
 }
 
 int64_t AnswerIndex::unused() const {

@@ -37,6 +37,7 @@ struct Answers {
 ///   an array [{"question_id" | "image" | "questionId", "answer" | "prediction"}] (VQA, VizWiz,
 ///   GQA); an object {"v1_0": text} (MM-Vet), or {"correct": [{"question_id", "question", "pred"}],
 ///   "incorrect": […]} (ScienceQA); a workbook with columns index and prediction (MMBench);
+///   a folder of files category.txt with lines picture, question, gold, answer (MME's own tool);
 ///   reviews {"content", "tuple"} (LLaVA-Bench) and grades {"v1_0": {"score"}} (MM-Vet), whose text
 ///   is left to their scorers.
 /// @throws Error{not_found}, Error{invalid_data} naming file and row.
@@ -53,6 +54,10 @@ class AnswerIndex {
 
   /// The answer, marked as used, or nullptr.
   const Answer* find(std::string_view key);
+
+  /// The two halves of find(): the answer or nullptr, from any thread, and the mark.
+  const Answer* look_up(std::string_view key) const;
+  void mark(const Answer& answer);
 
   /// How many answers no find() has asked for, and the first of them (nullptr: none).
   int64_t unused() const;

@@ -46,7 +46,13 @@ TEST_F(AnswerFiles, ReadsTheFormsOfServers) {
 }
 
 TEST_F(AnswerFiles, ReadsASingleLine) {
-  EXPECT_EQ(read("{\"question_id\": 1, \"text\": \"x\"}").rows.size(), 1U);
+  for (const std::string end : {"", "\n", "\r\n\n"}) {
+    EXPECT_EQ(read("{\"question_id\": 1, \"text\": \"x\"}" + end).rows.size(), 1U);
+    EXPECT_EQ(read("{\"v1_0\": \"x\", \"v1_1\": \"y\"}" + end).rows[1].id, "v1_1");
+    EXPECT_EQ(read("{\"v1_0\": {\"score\": [0.5]}}" + end).form, AnswerForm::judged);
+    EXPECT_EQ(read("{\"correct\": [{\"question_id\": \"4\", \"pred\": \"B\"}]}" + end).rows[0].text,
+              "B");
+  }
 }
 
 TEST_F(AnswerFiles, PassesOverByteOrderMarkAndCarriageReturns) {

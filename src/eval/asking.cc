@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -48,10 +49,31 @@ Json answer_row(const Question& question, const std::string& text, Json metadata
   return row;
 }
 
-// One picture that the prompt does not place goes in front, with a newline, as VILA's runners do.
-std::string placed_prompt(const Question& question) {
-  const bool has_one = !question.image.empty() || !question.image_bytes.empty();
-  return (has_one && question.pictures.empty() ? "<image>\n" : "") + question.prompt;
+// What a question shows first; "" for words alone.
+std::string_view first_media(const Question& question) {
+  if (!question.video.empty()) return question.video;
+  if (!question.pictures.empty()) {
+    const PictureSource& first = question.pictures.front();
+    return first.base64.empty() ? first.file : first.base64;
+  }
+  return question.image_bytes.empty() ? question.image : question.image_bytes;
+}
+
+// Long prompts first, so that those of a batch end at about the same time; but questions about one
+// picture stay together, since a batch computes what its prompts begin with in common once.
+void order_for_batches(std::span<const Question*> window) {
+  std::map<std::string_view, size_t> longest;
+  for (const Question* question : window) {
+    size_t& length = longest[first_media(*question)];
+    length = std::max(length, question->prompt.size());
+  }
+  const auto rank = [&](const Question& question) {
+    const std::string_view media = first_media(question);
+    return std::tuple(media.empty() ? question.prompt.size() : longest.at(media), media,
+                      question.prompt.size());
+  };
+  std::stable_sort(window.begin(), window.end(),
+                   [&](const Question* a, const Question* b) { return rank(*a) > rank(*b); });
 }
 
 // A run over the questions that have no answer yet.
@@ -64,7 +86,7 @@ class Run {
         options_(options),
         log_(options.out / "answers.jsonl") {}
 
-  void ask(std::span<const Question> questions) {
+  AskingTime ask(std::span<const Question> questions) {
     progress_.total = static_cast<int64_t>(questions.size());
     std::vector<const Question*> pending;
     for (const Question& question : questions) {
@@ -79,15 +101,14 @@ class Run {
       const size_t count = std::min(window, pending.size() - begin);
       ask_window(std::span(pending).subspan(begin, count));
     }
+    return spent_;
   }
 
  private:
   size_t batch_size() const { return static_cast<size_t>(std::max<int64_t>(1, options_.batch)); }
 
   void ask_window(std::span<const Question*> window) {
-    std::stable_sort(window.begin(), window.end(), [](const Question* a, const Question* b) {
-      return a->prompt.size() > b->prompt.size();
-    });
+    order_for_batches(window);
     for (size_t begin = 0; begin < window.size(); begin += batch_size()) {
       if (options_.is_cancelled && options_.is_cancelled()) {
         throw Error(ErrorCode::cancelled, "stopped; --resume goes on");
@@ -103,8 +124,16 @@ class Run {
   }
 
   Prompt prompt_of(const Question& question) {
-    return {.text = placed_prompt(question),
-            .pictures = pictures_.load(question),
+    const bool has_places = !question.pictures.empty();
+    const Stopwatch watch;
+    std::vector<std::shared_ptr<const media::Image>> pictures = pictures_.load(question);
+    spent_.pictures += watch.seconds();
+    const int64_t in_front = has_places ? question.pictures_in_front : std::ssize(pictures);
+    return {.text = question.prompt,
+            .pictures = std::move(pictures),
+            .pictures_in_front = in_front,
+            .videos = pictures_.videos(question),
+            .row = question.row,
             .is_raw = question.is_raw,
             .max_tokens = question.max_tokens > 0 ? question.max_tokens : task_.max_tokens,
             .stop = question.stop};
@@ -114,27 +143,37 @@ class Run {
     std::vector<Prompt> prompts;
     for (const Question* question : batch)
       prompts.push_back(prompt_of(*question));
+    const Stopwatch watch;
+    double recording = 0;
     model_.generate(prompts, [&](size_t index, const Reply& reply) {
+      const Stopwatch reply_watch;
       const Question& question = *batch[index];
       if (!reply.error.empty()) {
         fail(ErrorCode::failed, "{}: expected an answer, found: {}", question.row, reply.error);
       }
       record(question, std::string(python_strip(reply.text)), Json::object());
+      recording += reply_watch.seconds();
     });
+    spent_.model += watch.seconds() - recording;
   }
 
   // Asks for probabilities in place of words.
   void measure(const Question& question) {
     with_context(question.row, [&] {
       if (task_.asking == Asking::losses) {
+        const Stopwatch watch;
         const std::vector<double> losses = model_.losses(question.prompt);
+        spent_.model += watch.seconds();
         record(question,
                fmt::format("{} {} {}", std::accumulate(losses.begin(), losses.end(), 0.0),
                            losses.size(), question.prompt.size()),
                Json::object());
         return;
       }
-      const auto found = model_.log_likelihoods(prompt_of(question), question.continuations);
+      const Prompt prompt = prompt_of(question);
+      const Stopwatch watch;
+      const auto found = model_.log_likelihoods(prompt, question.continuations);
+      spent_.model += watch.seconds();
       const auto best = std::max_element(found.begin(), found.end()) - found.begin();
       record(question, std::string(1, static_cast<char>('A' + best)), {{"log_likelihoods", found}});
     });
@@ -143,8 +182,8 @@ class Run {
   void record(const Question& question, const std::string& text, Json metadata) {
     log_.append(answer_row(question, text, std::move(metadata), options_));
     ++progress_.done;
-    ++asked_;
-    progress_.seconds_left = time_.seconds() / static_cast<double>(asked_) *
+    ++spent_.asked;
+    progress_.seconds_left = time_.seconds() / static_cast<double>(spent_.asked) *
                              static_cast<double>(progress_.total - progress_.done);
     if (options_.on_progress) options_.on_progress(progress_);
   }
@@ -155,7 +194,7 @@ class Run {
   const EvalOptions& options_;
   AnswerLog log_;
   Progress progress_;
-  int64_t asked_ = 0;
+  AskingTime spent_;
   Stopwatch time_;
 };
 
@@ -188,10 +227,11 @@ const std::string& stored_prompt(const Question& question) {
   return question.stored_prompt.empty() ? question.prompt : question.stored_prompt;
 }
 
-void ask_all(std::span<const Question> questions, const Task& task, const Model& model,
-             QuestionPictures& pictures, const EvalOptions& options) {
-  Run(task, model, pictures, options).ask(questions);
+AskingTime ask_all(std::span<const Question> questions, const Task& task, const Model& model,
+                   QuestionPictures& pictures, const EvalOptions& options) {
+  const AskingTime spent = Run(task, model, pictures, options).ask(questions);
   order_answers(questions, options.out / "answers.jsonl");
+  return spent;
 }
 
 }  // namespace vila::eval

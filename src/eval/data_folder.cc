@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include <fmt/ranges.h>
 
@@ -17,10 +18,16 @@ namespace fs = std::filesystem;
 constexpr int kMaxDepth = 4;
 constexpr std::array kPictureExtensions = {".jpg", ".jpeg", ".png", ".JPG", ".PNG", ".webp"};
 
-bool is_picture(const fs::path& path) {
+constexpr std::array kVideoExtensions = {".mp4", ".mkv", ".webm", ".avi", ".mov",
+                                         ".m4v", ".MP4", ".AVI",  ".MOV", ".flv"};
+
+bool has_extension_of(const fs::path& path, std::span<const char* const> extensions) {
   const std::string extension = path.extension().string();
-  return std::find(kPictureExtensions.begin(), kPictureExtensions.end(), extension) !=
-         kPictureExtensions.end();
+  return std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+}
+
+bool is_picture(const fs::path& path) {
+  return has_extension_of(path, kPictureExtensions);
 }
 
 bool matches(std::string_view name, std::string_view form) {
@@ -57,6 +64,11 @@ DataFolder::DataFolder(fs::path root) : root_(std::move(root)) {
   }
   sort_by_depth(files_);
   sort_by_depth(folders_);
+  for (const fs::path& file : files_) {
+    if (!has_extension_of(file, kVideoExtensions)) continue;
+    videos_.emplace(file.filename().string(), file);
+    videos_.emplace(file.stem().string(), file);
+  }
 }
 
 std::optional<fs::path> DataFolder::find(std::initializer_list<std::string_view> names) const {
@@ -96,6 +108,12 @@ fs::path DataFolder::picture(const std::string& name, const std::string& row) co
        root_.string());
 }
 
+std::optional<fs::path> DataFolder::find_video(const std::string& name) const {
+  const auto found = videos_.find(std::string_view(name).substr(name.rfind('/') + 1));
+  if (found == videos_.end()) return std::nullopt;
+  return found->second;
+}
+
 std::vector<std::string> DataFolder::pictures_in(const std::string& name) const {
   const fs::path relative(name);
   std::vector<std::string> names;
@@ -110,26 +128,10 @@ std::vector<std::string> DataFolder::pictures_in(const std::string& name) const 
   return names;
 }
 
-void read_jsonl(const fs::path& path,
-                const std::function<void(JsonCursor& line, int64_t number)>& read) {
+void read_jsonl(const fs::path& path, const ReadLine& read) {
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const std::string source = path.string();
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) end = text.size();
-    ++number;
-    std::string_view line = text.substr(begin, end - begin);
-    begin = end + 1;
-    const size_t last = line.find_last_not_of(" \t\r,");
-    if (last == std::string_view::npos) continue;
-    line = line.substr(0, last + 1);
-    JsonCursor cursor(line, source, number);
-    read(cursor, number);
-    cursor.finish();
-  }
+  read_lines({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(), 1, read);
 }
 
 }  // namespace vila::eval

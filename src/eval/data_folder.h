@@ -4,12 +4,13 @@
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "eval/json_cursor.h"
+#include "eval/parts.h"
 
 namespace vila::eval {
 
@@ -37,20 +38,22 @@ class DataFolder {
   /// folders. @throws Error{not_found} naming `row`.
   std::filesystem::path picture(const std::string& name, const std::string& row) const;
 
+  /// The video file called `name` (folders in front of it do not count, its extension may be left
+  /// out), wherever below the root: the one nearest to it.
+  std::optional<std::filesystem::path> find_video(const std::string& name) const;
+
   /// Names of the pictures in the folder `name`, below the root or one of its folders, in no
   /// particular order; empty where there is no such folder.
   std::vector<std::string> pictures_in(const std::string& name) const;
 
  private:
   std::filesystem::path root_;
-  std::vector<std::filesystem::path> files_;    // by depth, then by name
-  std::vector<std::filesystem::path> folders_;  // the same, the root first
+  std::vector<std::filesystem::path> files_;                          // by depth, then by name
+  std::vector<std::filesystem::path> folders_;                        // the same, the root first
+  std::map<std::string, std::filesystem::path, std::less<>> videos_;  // by name and by stem
 };
 
-/// Calls `read` on each line of JSONL that has more than white space, with a cursor whose messages
-/// name file and line. A byte order mark, CRLF and (as in SEED-Bench's own files) a comma after an
-/// object are passed over. @throws Error{not_found | invalid_data}
-void read_jsonl(const std::filesystem::path& path,
-                const std::function<void(JsonCursor& line, int64_t number)>& read);
+/// read_lines() of a whole file. @throws Error{not_found | invalid_data}
+void read_jsonl(const std::filesystem::path& path, const ReadLine& read);
 
 }  // namespace vila::eval

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "data/fingerprint.h"
 #include "eval/asking.h"
 #include "eval/report.h"
@@ -55,6 +56,17 @@ void write_items(const Score& score, const fs::path& path) {
   write_file(path, lines);
 }
 
+// Apart from the score, which is the same however often a run was broken off.
+void write_timing(const AskingTime& spent, double seconds, const fs::path& path) {
+  const double bare = spent.model + spent.pictures;
+  Json timing = {{"asked", spent.asked},
+                 {"seconds", seconds},
+                 {"model_seconds", spent.model},
+                 {"picture_seconds", spent.pictures}};
+  if (bare > 0) timing["overhead"] = seconds / bare - 1;
+  write_file(path, timing.dump(2) + "\n");
+}
+
 }  // namespace
 
 std::string protocol_id(const Task& task, std::span<const Question> questions,
@@ -66,12 +78,15 @@ std::string protocol_id(const Task& task, std::span<const Question> questions,
                         hex(data::fingerprint(question.image_bytes)), question.prompt);
     for (const PictureSource& source : question.pictures)
       text += fmt::format("{} {}\n", source.file, hex(data::fingerprint(source.base64)));
+    text += fmt::format("{} {} {}\n", question.pictures_in_front, question.video,
+                        question.video_frames);
   }
   return hex(data::fingerprint(text));
 }
 
 Json run_task(const Task& task, const DataFolder& data, const Model& model, PictureStore& pictures,
               const EvalOptions& options) {
+  const Stopwatch watch;
   std::vector<Question> questions = task.questions(data);
   const bool is_partial =
       options.limit > 0 && options.limit < static_cast<int64_t>(questions.size());
@@ -88,7 +103,7 @@ Json run_task(const Task& task, const DataFolder& data, const Model& model, Pict
                          {"questions", questions.size()}};
   check_protocol(protocol, options);
   QuestionPictures question_pictures(data, pictures);
-  ask_all(questions, task, model, question_pictures, options);
+  const AskingTime spent = ask_all(questions, task, model, question_pictures, options);
   const Answers answers = read_answers(options.out / "answers.jsonl");
   const Score score = score_answers(task, data, options.judge ? options.judge(answers) : answers,
                                     {.is_partial = is_partial});
@@ -101,6 +116,7 @@ Json run_task(const Task& task, const DataFolder& data, const Model& model, Pict
   write_items(score, options.out / "items.jsonl");
   write_file(options.out / "report.html", html_report(json, score, questions, answers, data));
   write_file(options.out / "score.json", json.dump(2) + "\n");
+  write_timing(spent, watch.seconds(), options.out / "timing.json");
   return json;
 }
 

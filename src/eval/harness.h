@@ -41,8 +41,9 @@ std::string protocol_id(const Task& task, std::span<const Question> questions,
 
 /// Asks every question once and scores. In `options.out`: answers.jsonl (each answer durable as
 /// soon as the model has finished it, in the order of the questions once all are there),
-/// protocol.json, and when all are answered score.json, items.jsonl, report.html and the server's
-/// file where there is one.
+/// protocol.json, and when all are answered score.json, items.jsonl, report.html, timing.json (how
+/// much of the run's time the model and the pictures took) and the server's file where there is
+/// one.
 /// @param pictures  shared by the tasks of a run
 /// @return the score's JSON with "protocol_id" and "model".
 /// @throws Error{not_found} a picture, before the first question is asked; Error{invalid_argument}

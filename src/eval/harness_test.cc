@@ -50,8 +50,8 @@ class Harness : public testing::Test {
                   for (size_t i = prompts.size(); i-- > 0;) {
                     for (const auto& picture : prompts[i].pictures)
                       EXPECT_EQ(picture->width, 5);
-                    const bool has_image = prompts[i].text.find("<image>") != std::string::npos;
-                    EXPECT_EQ(has_image, !prompts[i].pictures.empty()) << prompts[i].text;
+                    EXPECT_EQ(prompts[i].text.find("<image>"), std::string::npos);
+                    EXPECT_EQ(prompts[i].pictures_in_front, std::ssize(prompts[i].pictures));
                     ++asked_;
                     on_reply(i, {.text = answer.empty() ? fake_answer(prompts[i].text) : answer,
                                  .error = ""});
@@ -84,6 +84,8 @@ TEST_P(EachTask, GoesFromPublishedFilesToTheScoreThatScoringItsAnswersGives) {
   EXPECT_EQ(again["metrics"], result["metrics"]);
   EXPECT_EQ(again["intervals"], result["intervals"]);
   EXPECT_FALSE(result["score"].is_null()) << result.dump();
+  for (const auto& [name, count] : result["counts"].items())
+    EXPECT_TRUE(count == 0 || result["intervals"].contains(name)) << name << " has no interval";
   EXPECT_NE(read_file(folder_ / "out/report.html").find("</html>"), std::string::npos);
 }
 
@@ -121,6 +123,27 @@ TEST_F(Harness, AsksOnlyWhatIsNotAnsweredYet) {
   resumed.is_resumed = true;
   run("pope", resumed);
   EXPECT_EQ(asked_, 0);
+}
+
+// What a batch has finished when it breaks off is on the disk already.
+TEST_F(Harness, KeepsEachAnswerAsSoonAsTheModelHasIt) {
+  const DataFolder folder = data("pope");
+  Model dying = model();
+  dying.generate = [&](std::span<const Prompt> prompts, const OnReply& on_reply) {
+    for (size_t i = 0; i < 3; ++i) {
+      on_reply(i, {.text = "Yes", .error = ""});
+      EXPECT_EQ(read_answers(folder_ / "out/answers.jsonl").rows.size(), i + 1);
+    }
+    on_reply(3, {.text = "", .error = "died"});
+    EXPECT_EQ(prompts.size(), 12U);
+  };
+  test::expect_error(ErrorCode::failed, "died", [&] {
+    run_task(find_task("pope"), folder, dying, pictures_, options("out"));
+  });
+  EvalOptions resumed = options("out");
+  resumed.is_resumed = true;
+  run("pope", resumed);
+  EXPECT_EQ(asked_, 9);
 }
 
 TEST_F(Harness, RefusesToMixOrToOverwriteAnswers) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -12,11 +13,20 @@
 
 namespace vila::eval {
 
+/// A video of a prompt: which of its frames the model sees is the model's own rule. A value.
+struct PromptVideo {
+  std::filesystem::path file;
+  int64_t frames = 0;  // so many of them
+};
+
 /// One request of a benchmark to the model. A value.
 struct Prompt {
-  std::string text;  // "<image>" at the place of each picture
+  std::string text;  // "<image>" at the place of each picture but of those in front
   std::vector<std::shared_ptr<const media::Image>> pictures;  // one pointer: encoded once
-  bool is_raw = false;  // the whole prompt: no chat template around it
+  int64_t pictures_in_front = 0;    // of them, the first ones: the model writes where they stand
+  std::vector<PromptVideo> videos;  // in front as well
+  std::string row;                  // "file:line" of the question, for messages
+  bool is_raw = false;              // the whole prompt: no chat template around it
   int64_t max_tokens = 128;
   std::vector<std::string> stop;  // beside those of the template
 };

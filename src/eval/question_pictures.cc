@@ -44,7 +44,7 @@ std::string decode_base64(std::string_view text, const std::string& source) {
 std::vector<PictureSource> picture_sources(const Question& question) {
   if (!question.pictures.empty()) return question.pictures;
   if (question.image.empty() && question.image_bytes.empty()) return {};
-  return {{.file = question.image, .base64 = question.image_bytes}};
+  return {{.file = question.image, .base64 = question.image_bytes, .frames = 0}};
 }
 
 std::string picture_bytes(const PictureSource& source, const DataFolder& data,
@@ -84,6 +84,11 @@ std::shared_ptr<const media::Image> QuestionPictures::load_one(const PictureSour
   recent_.emplace_front(name, image);
   if (recent_.size() > kRecentPictures) recent_.pop_back();
   return image;
+}
+
+std::vector<PromptVideo> QuestionPictures::videos(const Question& question) const {
+  if (question.video.empty()) return {};
+  return {{.file = data_.root() / question.video, .frames = question.video_frames}};
 }
 
 std::vector<std::shared_ptr<const media::Image>> QuestionPictures::load(const Question& question) {

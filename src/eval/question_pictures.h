@@ -11,6 +11,7 @@
 
 #include "data/fingerprint.h"
 #include "eval/data_folder.h"
+#include "eval/model.h"
 #include "eval/task.h"
 #include "media/image.h"
 
@@ -47,6 +48,9 @@ class QuestionPictures {
   /// In the order of the question's "<image>"; empty for a question without any.
   /// @throws Error{not_found | invalid_image | invalid_data} naming the question's row.
   std::vector<std::shared_ptr<const media::Image>> load(const Question& question);
+
+  /// Its video, none or one. Nothing is decoded.
+  std::vector<PromptVideo> videos(const Question& question) const;
 
  private:
   std::shared_ptr<const media::Image> load_one(const PictureSource& source, const std::string& row);

@@ -127,7 +127,8 @@ std::vector<PictureSource> frames_of(const std::string& folder, std::vector<std:
   const auto last = static_cast<int64_t>(names.size()) - 1;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t at = count == 1 ? 0 : i * last / (count - 1);
-    frames.push_back({.file = folder + "/" + names[static_cast<size_t>(at)], .base64 = ""});
+    frames.push_back(
+        {.file = folder + "/" + names[static_cast<size_t>(at)], .base64 = "", .frames = 0});
   }
   return frames;
 }
@@ -212,15 +213,20 @@ std::vector<std::string> golds_of(const Row& row, const Recipe& recipe, const Ch
 }
 
 std::vector<PictureSource> PictureFinder::resolve(const std::string& value, const Row& row) {
-  if (is_base64(value)) return {{.file = "", .base64 = value}};
+  if (is_base64(value)) return {{.file = "", .base64 = value, .frames = 0}};
   if (const auto names = data_.pictures_in(value); !names.empty()) {
     return frames_of(value, names, frames_);
   }
   if (const auto other = base64_by_id_.find(value); other != base64_by_id_.end()) {
-    return {{.file = "", .base64 = other->second}};
+    return {{.file = "", .base64 = other->second, .frames = 0}};
   }
-  if (value.find('.') != std::string::npos) return {{.file = value, .base64 = ""}};
-  fail(ErrorCode::not_found, "{}: expected a folder {} with pictures below {}, found none",
+  if (const auto video = data_.find_video(value)) {
+    const std::string file = video->lexically_relative(data_.root()).string();
+    return {{.file = file, .base64 = "", .frames = frames_}};
+  }
+  if (value.find('.') != std::string::npos) return {{.file = value, .base64 = "", .frames = 0}};
+  fail(ErrorCode::not_found,
+       "{}: expected a folder {} with pictures, or a video of that name, below {}, found none",
        row.place, value, data_.root().string());
 }
 

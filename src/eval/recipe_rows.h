@@ -37,8 +37,8 @@ std::vector<std::string> golds_of(const Row& row, const Recipe& recipe, const Ch
 
 /// Where the pictures of a row come from: of `visual`, the first that gives any. A text with a '.'
 /// is a file, a folder's name gives `frames` of its pictures at equal distances (the first and the
-/// last among them), a long text is base64, and a short one names the row (by identifier) whose
-/// picture it is. @throws Error{invalid_data | not_found} naming the row.
+/// last among them), a video's name the video, a long text is base64, and a short one names the row
+/// (by identifier) whose picture it is. @throws Error{invalid_data | not_found} naming the row.
 class PictureFinder {
  public:
   PictureFinder(const DataFolder& data, std::vector<std::string> visual, int64_t frames)

@@ -92,8 +92,8 @@ class Examples {
 };
 
 // "<image 2>" and so on become "<image>", and the pictures come in the order in which they are
-// named; those that are not named go in front.
-std::string place_numbered(const std::string& text, std::vector<PictureSource>& pictures) {
+// named, behind those that are not. @return how many are not
+int64_t place_numbered(std::string& text, std::vector<PictureSource>& pictures) {
   std::string placed;
   std::vector<PictureSource> named;
   std::vector<bool> is_named(pictures.size(), false);
@@ -111,17 +111,32 @@ std::string place_numbered(const std::string& text, std::vector<PictureSource>& 
   }
   std::vector<PictureSource> ordered;
   for (size_t i = 0; i < pictures.size(); ++i) {
-    if (is_named[i]) continue;
-    ordered.push_back(pictures[i]);
-    placed = std::string(kImage) + "\n" + placed;
+    if (!is_named[i]) ordered.push_back(pictures[i]);
   }
+  const auto in_front = std::ssize(ordered);
   ordered.insert(ordered.end(), named.begin(), named.end());
   pictures = std::move(ordered);
-  return placed;
+  text = std::move(placed);
+  return in_front;
 }
 
-size_t count_images(const std::string& text) {
-  return split(std::string_view(text), kImage).size() - 1;
+int64_t count_images(const std::string& text) {
+  return std::ssize(split(std::string_view(text), kImage)) - 1;
+}
+
+// Takes a video out of what a question shows. @throws Error{invalid_data} a video in a raw prompt
+void take_video(Question& question, std::vector<PictureSource>& pictures) {
+  const auto video = std::find_if(pictures.begin(), pictures.end(),
+                                  [](const PictureSource& source) { return source.frames > 0; });
+  if (video == pictures.end()) return;
+  if (question.is_raw || pictures.size() > 1) {
+    fail(ErrorCode::invalid_data,
+         "{}: expected pictures where a prompt has several or no template, found the video {}",
+         question.row, video->file);
+  }
+  question.video = video->file;
+  question.video_frames = video->frames;
+  pictures.clear();
 }
 
 // Places the pictures of a question: those of a raw prompt stand where its form says, one alone is
@@ -134,11 +149,12 @@ void place_pictures(Question& question, std::vector<PictureSource> pictures) {
     return;
   }
   if (count_images(question.prompt) == 0 && !question.is_raw) {
-    question.prompt = place_numbered(question.prompt, pictures);
+    question.pictures_in_front = place_numbered(question.prompt, pictures);
   }
-  if (count_images(question.prompt) != pictures.size()) {
+  const auto placed = count_images(question.prompt) + question.pictures_in_front;
+  if (placed != std::ssize(pictures)) {
     fail(ErrorCode::invalid_data, "{}: expected as many pictures as \"<image>\", found {} and {}",
-         question.row, pictures.size(), count_images(question.prompt));
+         question.row, pictures.size(), placed);
   }
   question.pictures = std::move(pictures);
 }
@@ -159,6 +175,7 @@ Question make_question(const Row& row, const std::string& id, const Recipe& reci
   question.prompt += fill(recipe.text, row);
   for (PictureSource& picture : finder.find(row, id))
     pictures.push_back(std::move(picture));
+  take_video(question, pictures);
   if (recipe.asking == Asking::options) {
     for (const auto& [letter, text] : choices_of(row, recipe.choices))
       question.continuations.push_back(" " + std::string(1, letter));

@@ -299,8 +299,32 @@ TEST_F(RecipeData, VideosAreFramesAtEqualDistances) {
   EXPECT_EQ(asked[0].pictures[0].file, "frames/v1/0.png");
   EXPECT_EQ(asked[0].pictures[1].file, "frames/v1/2.png");
   EXPECT_EQ(asked[0].pictures[7].file, "frames/v1/14.png");
-  EXPECT_TRUE(asked[0].prompt.starts_with("<image>\n<image>\n"));
+  EXPECT_EQ(asked[0].pictures_in_front, 8);
+  EXPECT_TRUE(asked[0].prompt.starts_with("why?\nA. a\n"));
   EXPECT_EQ(score(find_task("nextqa"), {"B"}).metric("type: CW").shown, "100.00");
+}
+
+TEST_F(RecipeData, AVideoFileStandsForItsFolderOfFrames) {
+  folder_.write("test.csv",
+                "video,qid,type,question,answer,a0,a1,a2,a3,a4\n"
+                "v1,3,CW,why?,1,a,b,c,d,e\n"
+                "v2.avi,4,CW,why?,1,a,b,c,d,e\n");
+  folder_.write("videos/1164/v1.mp4", "not opened yet");
+  folder_.write("videos/v2.avi", "not opened yet");
+  const auto asked = questions(find_task("nextqa"));
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].video, "videos/1164/v1.mp4");
+  EXPECT_EQ(asked[0].video_frames, 8);
+  EXPECT_TRUE(asked[0].pictures.empty());
+  EXPECT_TRUE(asked[0].prompt.starts_with("why?\nA. a\n"));
+  EXPECT_EQ(asked[1].video, "videos/v2.avi");
+
+  save_picture("frames/v1/0.png");  // frames that someone has taken go before
+  const auto again = questions(find_task("nextqa"));
+  EXPECT_EQ(again[0].video, "");
+  EXPECT_EQ(again[0].pictures.size(), 8U);
+  EXPECT_NE(protocol_id(find_task("nextqa"), asked, "greedy"),
+            protocol_id(find_task("nextqa"), again, "greedy"));
 }
 
 TEST_F(RecipeData, AMissingFolderOfFramesIsNamedWithItsRow) {
@@ -346,6 +370,7 @@ TEST_F(RecipeData, NumberedPicturesStandWhereTheTextNamesThem) {
   const auto asked = questions(find_task("mmmu"));
   ASSERT_EQ(asked.size(), 1U);
   EXPECT_TRUE(asked[0].prompt.starts_with("Is <image> like <image>?\nA. yes\nB. no\n"));
+  EXPECT_EQ(asked[0].pictures_in_front, 0);
   ASSERT_EQ(asked[0].pictures.size(), 2U);
   EXPECT_EQ(asked[0].pictures[0].base64, two);
   EXPECT_EQ(asked[0].pictures[1].base64, one);

@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "data/html.h"
 #include "eval/question_pictures.h"
+#include "media/decode.h"
+#include "media/resize.h"
+#include "media/video.h"
 
 namespace vila::eval {
 namespace {
@@ -68,7 +71,23 @@ class Lookup {
   std::unordered_map<std::string, const Answer*> answers_;
 };
 
+// The first frame, at most this wide.
+std::string video_html(const Question& question, const DataFolder& data) {
+  const media::FrameChoice first{.wanted = 1};
+  const auto shrink = [](const media::Image& frame) {
+    constexpr int64_t kWidth = 320;
+    const int64_t width = std::min(kWidth, frame.width);
+    return media::resize(frame, width, std::max<int64_t>(1, frame.height * width / frame.width));
+  };
+  const media::VideoFrames found = media::load_frames(data.root() / question.video, first, shrink);
+  return fmt::format(
+      "<figure><img src=\"{}\" alt=\"\"><figcaption>{}, {} frames</figcaption></figure>",
+      data::image_data_uri(media::encode_png(found.frames.front())), escape_html(question.video),
+      question.video_frames);
+}
+
 std::string picture_html(const Question& question, const DataFolder& data) {
+  if (!question.video.empty()) return video_html(question, data);
   std::string html;
   for (const PictureSource& source : picture_sources(question)) {
     const std::string uri = data::image_data_uri(picture_bytes(source, data, question.row));

@@ -15,10 +15,11 @@
 namespace vila::eval {
 
 /// Where a picture comes from: a file below the data folder, or an encoded picture as base64 where
-/// a table carries it. A value.
+/// a table carries it; or a video file, so many of whose frames are shown. A value.
 struct PictureSource {
   std::string file;
   std::string base64;
+  int64_t frames = 0;  // > 0: `file` is a video
 };
 
 /// One question as the model gets it. A value.
@@ -28,6 +29,9 @@ struct Question {
   std::string image;                    // file below the data folder; "" for none
   std::string image_bytes;              // the encoded picture itself, where a table carries it
   std::vector<PictureSource> pictures;  // in place of `image`: several, each "<image>" of `prompt`
+  int64_t pictures_in_front = 0;        // but so many of them, the first ones, which stand in front
+  std::string video;                    // a video file below the data folder, shown in front
+  int64_t video_frames = 0;             // how many frames of it
   std::string prompt;                   // without template; "<image>" only where `pictures` are
   bool is_raw = false;                  // `prompt` is all the model gets: no template around it
   int64_t max_tokens = 0;               // 0: the task's

@@ -92,7 +92,7 @@ TEST_P(Paper, ScoringTheAnswersOfARunGivesItsScore) {
 // The file for the server among those of a result, "" for none.
 std::string server_file(const fs::path& folder) {
   const std::set<std::string> others = {"answers.jsonl", "items.jsonl", "protocol.json",
-                                        "report.html", "score.json"};
+                                        "report.html",   "score.json",  "timing.json"};
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (!others.contains(entry.path().filename().string())) return entry.path().string();
   }

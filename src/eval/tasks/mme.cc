@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,11 +22,23 @@ constexpr std::array<const char*, 4> kCognition = {"commonsense_reasoning", "num
                                                    "text_translation", "code_reasoning"};
 constexpr std::string_view kYesOrNo = "Please answer yes or no.";
 
-// Gold by category, picture without extension, and question.
+// One question of MME's text files.
+struct GoldRow {
+  std::string key;  // gold_key(): category, picture without extension, question
+  std::string category;
+  std::string question;  // as MME words it
+  bool is_yes = false;
+  fs::path file;
+};
+
+// Gold answers by key.
 using Gold = std::map<std::string, bool>;
 
+// Some questions have two blanks in front of "Please"; the conversion of LLaVA tries both.
 std::string gold_key(std::string_view category, std::string_view stem, std::string_view question) {
-  return fmt::format("{}\n{}\n{}", category, stem, question);
+  const std::string one_blank =
+      replace_all(question, "  " + std::string(kYesOrNo), " " + std::string(kYesOrNo));
+  return fmt::format("{}\n{}\n{}", category, stem, one_blank);
 }
 
 std::string_view stem_of(std::string_view file) {
@@ -35,7 +48,7 @@ std::string_view stem_of(std::string_view file) {
 
 // Lines "question<tab>Yes" of a file per picture, or "picture<tab>question<tab>Yes[<tab>answer]" of
 // a file per category, as in the release and in eval_tool; other files give nothing.
-void read_gold_file(const fs::path& path, Gold& gold) {
+void read_gold_file(const fs::path& path, std::vector<GoldRow>& rows) {
   const std::string text = read_file(path);
   fs::path folder = path.parent_path();
   if (folder.filename() == "questions_answers_YN") folder = folder.parent_path();
@@ -45,22 +58,33 @@ void read_gold_file(const fs::path& path, Gold& gold) {
     const bool is_per_picture = cells.size() == 2;
     const std::string label = python_lower(python_strip(cells[is_per_picture ? 1 : 2]));
     if (label != "yes" && label != "no") continue;
-    const std::string category = is_per_picture ? folder.filename().string() : path.stem().string();
+    GoldRow& row = rows.emplace_back();
+    row.category = is_per_picture ? folder.filename().string() : path.stem().string();
     const std::string stem = is_per_picture ? path.stem().string() : std::string(stem_of(cells[0]));
-    gold.emplace(gold_key(category, stem, cells[is_per_picture ? 0 : 1]), label == "yes");
+    row.question = cells[is_per_picture ? 0 : 1];
+    row.key = gold_key(row.category, stem, row.question);
+    row.is_yes = label == "yes";
+    if (is_per_picture) row.file = path;
   }
 }
 
-Gold read_gold(const DataFolder& data) {
-  Gold gold;
+std::vector<GoldRow> read_gold_rows(const DataFolder& data) {
+  std::vector<GoldRow> rows;
   for (const fs::path& path : data.all("*.txt"))
-    read_gold_file(path, gold);
-  if (gold.empty()) {
+    read_gold_file(path, rows);
+  if (rows.empty()) {
     fail(ErrorCode::not_found,
          "{}: expected MME's text files of questions and answers (category/*.txt, or "
          "eval_tool/Your_Results/*.txt), found none",
          data.root().string());
   }
+  return rows;
+}
+
+Gold read_gold(const DataFolder& data) {
+  Gold gold;
+  for (const GoldRow& row : read_gold_rows(data))
+    gold.emplace(row.key, row.is_yes);
   return gold;
 }
 
@@ -71,18 +95,51 @@ std::string official_question(std::string_view prompt) {
   return question;
 }
 
+// The key of what was asked: `id` is "category/[images/]file".
+std::string asked_key(const std::string& id, const std::string& prompt) {
+  return gold_key(id.substr(0, id.find('/')), stem_of(id), official_question(prompt));
+}
+
 // @throws Error{invalid_data} when MME has no such question.
 bool gold_of(const Gold& gold, const Question& question) {
-  const std::string category = question.id.substr(0, question.id.find('/'));
-  const std::string text = official_question(question.prompt);
-  const std::string spaced =
-      replace_all(text, " " + std::string(kYesOrNo), "  " + std::string(kYesOrNo));
-  for (const std::string& worded : {text, spaced}) {
-    const auto found = gold.find(gold_key(category, stem_of(question.id), worded));
-    if (found != gold.end()) return found->second;
-  }
+  const auto found = gold.find(asked_key(question.id, question.prompt));
+  if (found != gold.end()) return found->second;
   fail(ErrorCode::invalid_data, "{}: expected MME's answer to \"{}\" about {}, found none",
-       question.row, text, question.id);
+       question.row, official_question(question.prompt), question.id);
+}
+
+// The picture of a text file of the release: beside it, or in images/ beside its folder; as
+// "category/[images/]file", LLaVA's identifier. "" for none.
+std::string picture_of(const GoldRow& row) {
+  const fs::path folder = row.file.parent_path();
+  const bool is_split = folder.filename() == "questions_answers_YN";
+  const fs::path pictures = is_split ? folder.parent_path() / "images" : folder;
+  for (const char* extension : {".jpg", ".png", ".jpeg"}) {
+    const std::string name = row.file.stem().string() + extension;
+    if (!fs::exists(pictures / name)) continue;
+    return row.category + (is_split ? "/images/" : "/") + name;
+  }
+  return "";
+}
+
+// The questions of MME's own release, asked as LLaVA asks them.
+std::vector<Question> read_own_questions(const DataFolder& data) {
+  std::vector<Question> questions;
+  for (const GoldRow& row : read_gold_rows(data)) {
+    if (row.file.empty()) continue;
+    Question question;
+    question.row = row.file.string();
+    question.id = picture_of(row);
+    if (question.id.empty()) {
+      fail(ErrorCode::not_found, "{}: expected the picture of that name (.jpg or .png), found none",
+           question.row);
+    }
+    const std::string text = replace_all(row.question, kYesOrNo, "");
+    question.prompt = std::string(python_strip(text)) + std::string(kSingleWord);
+    question.category = row.category;
+    questions.push_back(std::move(question));
+  }
+  return questions;
 }
 
 // "yes", "no" or "other": by the first four characters.
@@ -174,15 +231,22 @@ std::vector<Question> asked_questions(const DataFolder& data, const Answers& ans
   return asked;
 }
 
-std::string key_of(std::string_view id, std::string_view prompt) {
-  return fmt::format("{}\n{}", id, prompt);
+// A question of MME that no one was asked would otherwise be left out without a word.
+void check_all_asked(const Gold& gold, const std::set<std::string>& asked, const Answers& answers) {
+  for (const auto& [key, is_yes] : gold) {
+    if (asked.contains(key)) continue;
+    fail(ErrorCode::invalid_data,
+         "{}: expected an answer to {}, found none; a score over fewer questions is another figure "
+         "(--partial gives it)",
+         answers.source, python_json(key));
+  }
 }
 
 }  // namespace
 
 std::vector<Question> questions(const DataFolder& data) {
-  std::vector<Question> questions =
-      read_llava_questions(data.require("the questions", {"llava_mme.jsonl", "questions.jsonl"}));
+  const auto llava = data.find({"llava_mme.jsonl", "questions.jsonl"});
+  std::vector<Question> questions = llava ? read_llava_questions(*llava) : read_own_questions(data);
   for (Question& question : questions) {
     if (question.image.empty()) question.image = question.id;
   }
@@ -193,12 +257,15 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
   const Gold gold = read_gold(data);
   Score score;
   score.task = "mme";
-  AnswerIndex index(answers, [](const Answer& answer) { return key_of(answer.id, answer.prompt); });
+  AnswerIndex index(answers,
+                    [](const Answer& answer) { return asked_key(answer.id, answer.prompt); });
   Categories categories;
+  std::set<std::string> asked;
   for (const Question& question : asked_questions(data, answers)) {
-    const Answer* answer =
-        require_answer(index, key_of(question.id, question.prompt), question.row, options);
+    const std::string key = asked_key(question.id, question.prompt);
+    const Answer* answer = require_answer(index, key, question.row, options);
     if (answer == nullptr) continue;
+    asked.insert(key);
     ItemScore item;
     item.id = question.id;
     item.category = question.id.substr(0, question.id.find('/'));
@@ -211,6 +278,8 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
     picture.right += item.score;
     score.items.push_back(std::move(item));
   }
+  const bool has_file = data.find({"llava_mme.jsonl", "questions.jsonl"}).has_value();
+  if (!has_file && !options.is_partial) check_all_asked(gold, asked, answers);
   report(categories, score);
   note_leftovers(index, score);
   return score;

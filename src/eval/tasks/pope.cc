@@ -15,8 +15,19 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 3> kCategories = {"random", "popular", "adversarial"};
 
+// In which order LLaVA's file has the categories, and what it adds to their numbers.
+struct Numbering {
+  const char* category;
+  int64_t first;
+};
+
+constexpr std::array kNumbering = {Numbering{"adversarial", 0}, Numbering{"popular", 20'000'000},
+                                   Numbering{"random", 10'000'000}};
+
+// A line of POPE's own files.
 struct Label {
   std::string text;
+  std::string image;
   bool is_yes = false;
 };
 
@@ -32,6 +43,8 @@ std::vector<Label> read_labels(const fs::path& path) {
         line.string(word);
       } else if (key == "text") {
         line.string(label.text);
+      } else if (key == "image") {
+        line.string(label.image);
       } else {
         line.skip();
       }
@@ -112,8 +125,27 @@ void report(std::span<const Stratum> strata, std::span<const char* const> names,
   }
 }
 
-fs::path questions_file(const DataFolder& data) {
-  return data.require("the questions", {"llava_pope_test.jsonl", "questions.jsonl"});
+fs::path labels_file(const DataFolder& data, const char* category) {
+  return data.require("POPE's labels", {fmt::format("coco_pope_{}.json", category)});
+}
+
+// The questions of POPE's own three files, in LLaVA's order and with its numbers.
+std::vector<Question> read_own_questions(const DataFolder& data) {
+  std::vector<Question> questions;
+  for (const auto& [category, first] : kNumbering) {
+    const fs::path path = labels_file(data, category);
+    int64_t number = 0;
+    for (Label& label : read_labels(path)) {
+      Question& question = questions.emplace_back();
+      question.id = std::to_string(first + ++number);
+      question.id_is_number = true;
+      question.row = fmt::format("{}: question {}", path.string(), number);
+      question.image = std::move(label.image);
+      question.prompt = label.text + std::string(kSingleWord);
+      question.category = category;
+    }
+  }
+  return questions;
 }
 
 // Questions and labels of a category pair by position.
@@ -163,7 +195,10 @@ void check_pairing(const fs::path& path, const char* category, std::span<const Q
 }  // namespace
 
 std::vector<Question> questions(const DataFolder& data) {
-  return read_llava_questions(questions_file(data));
+  if (const auto llava = data.find({"llava_pope_test.jsonl", "questions.jsonl"})) {
+    return read_llava_questions(*llava);
+  }
+  return read_own_questions(data);
 }
 
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {
@@ -174,8 +209,7 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
   std::vector<Stratum> strata;
   std::vector<const char*> names;
   for (const char* category : kCategories) {
-    const fs::path path =
-        data.require("POPE's labels", {fmt::format("coco_pope_{}.json", category)});
+    const fs::path path = labels_file(data, category);
     const std::vector<Label> labels = read_labels(path);
     check_pairing(path, category, asked, labels);
     strata.push_back(score_category(category, asked, labels, index, options, score));

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "eval/python_text.h"
+#include "eval/rows.h"
 #include "eval/tasks/benchmarks.h"
 #include "eval/tasks/common.h"
 
@@ -73,8 +74,61 @@ std::vector<Problem> read_problems(const fs::path& path) {
   return problems;
 }
 
-fs::path problems_file(const DataFolder& data) {
-  return data.require("ScienceQA's questions", {"llava_test_CQM-A.json", "llava_test_*"});
+// A problem of ScienceQA's own file as LLaVA's writes it. @throws Error{invalid_data}
+Problem own_problem(const std::string& id, const Json& problem, const std::string& source) {
+  const std::vector<std::string> choices = texts_of(value_at(problem, "choices"));
+  const auto answer = json_require<int64_t>(problem, "answer", source);
+  if (answer < 0 || answer >= std::ssize(choices) || choices.size() > kLetters.size()) {
+    fail(ErrorCode::invalid_data, "{}: expected an answer among at most {} choices, found {} of {}",
+         source, kLetters.size(), answer, choices.size());
+  }
+  const auto hint = json_get<std::string>(problem, "hint", "", source);
+  const bool has_image = problem.contains("image") && problem["image"].is_string() &&
+                         !problem["image"].get_ref<const std::string&>().empty();
+  Problem own;
+  own.id = id;
+  if (has_image) own.image = id + "/" + problem["image"].get<std::string>();
+  own.human = has_image ? "<image>\n" : "";
+  if (!hint.empty()) own.human += "Context: " + hint + "\n";
+  own.human += json_require<std::string>(problem, "question", source);
+  for (size_t i = 0; i < choices.size(); ++i)
+    own.human += fmt::format("\n{}. {}", kLetters[i], choices[i]);
+  own.gold = kLetters[static_cast<size_t>(answer)];
+  return own;
+}
+
+// The test split of ScienceQA's own files.
+std::vector<Problem> read_own_problems(const fs::path& path, const fs::path& splits) {
+  const Json all = read_json_file(path, ErrorCode::invalid_data);
+  const Json ids = read_json_file(splits, ErrorCode::invalid_data);
+  std::vector<Problem> problems;
+  for (const std::string& id : texts_of(value_at(ids, "test"))) {
+    const std::string source = fmt::format("{}: {}", path.string(), id);
+    if (!all.contains(id)) {
+      fail(ErrorCode::invalid_data, "{}: expected the problem that {} names, found none", source,
+           splits.filename().string());
+    }
+    problems.push_back(own_problem(id, all[id], source));
+  }
+  if (problems.empty()) {
+    fail(ErrorCode::invalid_data, "{}: expected the list \"test\", found none", splits.string());
+  }
+  return problems;
+}
+
+struct Problems {
+  fs::path path;
+  std::vector<Problem> all;
+};
+
+Problems find_problems(const DataFolder& data) {
+  const auto own = data.find({"problems.json"});
+  const auto splits = data.find({"pid_splits.json"});
+  const auto llava = data.find({"llava_test_CQM-A.json", "llava_test_*"});
+  if (!llava && own && splits) return {*own, read_own_problems(*own, *splits)};
+  const fs::path path =
+      data.require("ScienceQA's questions", {"llava_test_CQM-A.json", "llava_test_*"});
+  return {path, read_problems(path)};
 }
 
 // The one letter that "The answer is X" names; the character after it may be any but a newline.
@@ -153,9 +207,9 @@ void report(Score& score) {
 }  // namespace
 
 std::vector<Question> questions(const DataFolder& data) {
-  const fs::path path = problems_file(data);
+  const auto [path, problems] = find_problems(data);
   std::vector<Question> questions;
-  for (const Problem& problem : read_problems(path)) {
+  for (const Problem& problem : problems) {
     Question question;
     question.id = problem.id;
     question.row = fmt::format("{}: question {}", path.string(), problem.id);
@@ -173,7 +227,7 @@ Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& 
   score.task = "scienceqa";
   AnswerIndex index(answers);
   Details details(data);
-  for (const Problem& problem : read_problems(problems_file(data))) {
+  for (const Problem& problem : find_problems(data).all) {
     const Answer* answer = index.find(problem.id);
     if (answer == nullptr && options.is_partial) continue;
     ItemScore item;

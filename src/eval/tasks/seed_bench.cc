@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
@@ -17,11 +19,34 @@ struct Item {
   std::string answer;
   std::string type;  // name of the question type, "" where the key does not say
   bool is_image = true;
+  // What only SEED-Bench.json says:
+  std::string type_id;
+  std::string data_id;
+  std::string question;
+  std::array<std::string, 4> choices{};
 };
+
+// 0 to 3 of "choice_a" to "choice_d".
+std::optional<size_t> choice_number(std::string_view key) {
+  constexpr std::string_view kChoice = "choice_";
+  if (key.size() != kChoice.size() + 1 || !key.starts_with(kChoice)) return std::nullopt;
+  const auto number = static_cast<size_t>(key.back() - 'a');
+  return number < 4 ? std::optional(number) : std::nullopt;
+}
 
 // Ids of videos start with "v".
 bool is_image_id(std::string_view id) {
   return !id.starts_with('v');
+}
+
+// A text or number; anything else (scoring does not need it) is passed over.
+void read_if_text(JsonCursor& cursor, std::string& value) {
+  const auto kind = cursor.peek();
+  if (kind == JsonCursor::Kind::string || kind == JsonCursor::Kind::number) {
+    cursor.text(value);
+  } else {
+    cursor.skip();
+  }
 }
 
 Item read_item(JsonCursor& cursor) {
@@ -38,10 +63,17 @@ Item read_item(JsonCursor& cursor) {
       cursor.text(item.type);
     } else if (key == "data_type") {
       cursor.string(data_type);
+    } else if (key == "data_id") {
+      read_if_text(cursor, item.data_id);
+    } else if (key == "question") {
+      read_if_text(cursor, item.question);
+    } else if (const auto number = choice_number(key)) {
+      read_if_text(cursor, item.choices[*number]);
     } else {
       cursor.skip();
     }
   }
+  item.type_id = item.type;
   if (item.id.empty() || item.answer.empty()) {
     cursor.fail_here("members \"question_id\" and \"answer\" before the end");
   }
@@ -106,6 +138,29 @@ std::vector<std::pair<std::string, std::string>> uploaded_ids(const DataFolder& 
   return ids;
 }
 
+// LLaVA's names: pictures as they are published, the extracted frame of a video.
+std::string picture_of(const Item& item) {
+  return item.is_image ? "SEED-Bench-image/" + item.data_id
+                       : fmt::format("SEED-Bench-video-image/{}_{}.png", item.type_id, item.id);
+}
+
+std::vector<Question> released_questions(const fs::path& path) {
+  std::vector<Question> questions;
+  for (const Item& item : read_released(read_file(path), path)) {
+    Question& question = questions.emplace_back();
+    question.id = item.id;
+    question.id_is_number = item.id.find_first_not_of("0123456789") == std::string::npos;
+    question.row = fmt::format("{}: question {}", path.string(), item.id);
+    question.image = picture_of(item);
+    question.prompt = item.question;
+    for (size_t i = 0; i < item.choices.size(); ++i)
+      question.prompt += fmt::format("\n{}. {}", "ABCD"[i], item.choices[i]);
+    question.prompt += kOptionLetter;
+    question.category = item.type;
+  }
+  return questions;
+}
+
 void report(Score& score, std::span<const Item> scored) {
   std::vector<double> all;
   std::vector<double> image;
@@ -126,8 +181,9 @@ void report(Score& score, std::span<const Item> scored) {
 }  // namespace
 
 std::vector<Question> questions(const DataFolder& data) {
-  return read_llava_questions(
-      data.require("the questions", {"llava-seed-bench.jsonl", "questions.jsonl"}));
+  const fs::path path = data.require(
+      "the questions", {"llava-seed-bench.jsonl", "questions.jsonl", "SEED-Bench.json"});
+  return path.extension() == ".json" ? released_questions(path) : read_llava_questions(path);
 }
 
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {

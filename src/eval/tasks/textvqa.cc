@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -65,6 +67,66 @@ std::vector<Annotation> read_annotations(const fs::path& path) {
   return annotations;
 }
 
+// A picture and its tokens, joined as LLaVA's prompts have them.
+std::pair<std::string, std::string> read_tokens(JsonCursor& cursor) {
+  std::pair<std::string, std::string> found;
+  std::string key;
+  std::string token;
+  cursor.enter_object();
+  while (cursor.next_key(key)) {
+    if (key == "image_id") {
+      cursor.text(found.first);
+    } else if (key == "ocr_tokens") {
+      cursor.enter_array();
+      while (cursor.next_item()) {
+        cursor.string(token);
+        found.second += (found.second.empty() ? "" : ", ") + token;
+      }
+    } else {
+      cursor.skip();
+    }
+  }
+  return found;
+}
+
+// OCR tokens by picture, of TextVQA's own file (Rosetta's).
+std::map<std::string, std::string> read_ocr(const fs::path& path) {
+  const std::string text = read_file(path);
+  JsonCursor cursor(text, path.string());
+  std::map<std::string, std::string> tokens;
+  std::string key;
+  cursor.enter_object();
+  while (cursor.next_key(key)) {
+    if (key != "data") {
+      cursor.skip();
+      continue;
+    }
+    cursor.enter_array();
+    while (cursor.next_item()) {
+      auto [image, joined] = read_tokens(cursor);
+      tokens.emplace(std::move(image), std::move(joined));
+    }
+  }
+  cursor.finish();
+  return tokens;
+}
+
+// The questions of TextVQA's own files, with LLaVA's prompt.
+std::vector<Question> read_own_questions(const fs::path& path, const fs::path& ocr) {
+  const std::map<std::string, std::string> tokens = read_ocr(ocr);
+  std::vector<Question> questions;
+  for (const Annotation& annotation : read_annotations(path)) {
+    const auto found = tokens.find(annotation.image_id);
+    Question& question = questions.emplace_back();
+    question.id = annotation.image_id;
+    question.row = fmt::format("{}: \"{}\"", path.string(), annotation.question);
+    question.image = annotation.image_id + ".jpg";
+    question.prompt = fmt::format("{}\nReference OCR token: {}{}", annotation.question,
+                                  found == tokens.end() ? "" : found->second, kSingleWord);
+  }
+  return questions;
+}
+
 // The part of the prompt that is the question, as prompt_processor() of LLaVA's eval_textvqa.py;
 // "OCR tokens: …" is how LLaVA's first version asked.
 std::string_view question_line(std::string_view prompt) {
@@ -124,8 +186,13 @@ Score score_pairs(const Answers& answers) {
 }  // namespace
 
 std::vector<Question> questions(const DataFolder& data) {
+  const auto own = data.find({"TextVQA_0.5.1_val.json"});
+  const auto ocr = data.find({"TextVQA_Rosetta_OCR_v0.2_val.json", "TextVQA_Rosetta_OCR*"});
+  const auto llava =
+      data.find({"llava_textvqa_val_v051_ocr.jsonl", "llava_textvqa_val_*", "questions.jsonl"});
+  if (!llava && own && ocr) return read_own_questions(*own, *ocr);
   std::vector<Question> questions = read_llava_questions(
-      data.require("the questions",
+      data.require("the questions (or TextVQA_0.5.1_val.json with its file of OCR tokens)",
                    {"llava_textvqa_val_v051_ocr.jsonl", "llava_textvqa_val_*", "questions.jsonl"}));
   for (Question& question : questions) {
     if (question.image.empty()) question.image = question.id + ".jpg";
@@ -135,7 +202,7 @@ std::vector<Question> questions(const DataFolder& data) {
 
 Score score(const DataFolder& data, const Answers& answers, const ScoreOptions& options) {
   if (!answers.rows.empty() && !answers.rows.front().golds.empty()) return score_pairs(answers);
-  const auto path = data.find({"TextVQA_0.5.1_val.json", "TextVQA_*"});
+  const auto path = data.find({"TextVQA_0.5.1_val.json", "TextVQA_0*"});
   if (!path) return score_on_server("textvqa", answers, "EvalAI");
   Score score;
   score.task = "textvqa";
