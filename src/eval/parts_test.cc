@@ -10,7 +10,7 @@ namespace {
 
 using Ids = std::vector<int64_t>;
 
-constexpr size_t kItems = 40'000;  // about 9 MB: several parts
+constexpr size_t kItems = 80'000;  // 14 MB and more: several parts
 
 // Items of an array as VQA's annotations are, with objects inside that begin as the items do, at
 // places that change from item to item.
@@ -141,7 +141,7 @@ TEST(Parts, OfLinesKeepTheirNumbers) {
 TEST(Parts, OfLinesNameTheFirstBrokenOne) {
   std::string text;
   for (size_t i = 0; i < kItems; ++i)
-    text += "{\"id\": " + std::string(i == 21'000 || i == 39'000 ? "x" : "1") + ", \"t\": \"" +
+    text += "{\"id\": " + std::string(i == 21'000 || i == 79'000 ? "x" : "1") + ", \"t\": \"" +
             std::string(200, 'y') + "\"}\n";
   ThreadPool pool(2);
   try {
