@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -21,8 +22,9 @@ struct ConvertOptions {
   std::string in;
   std::string base;  // see ModelOptions
   std::string out;
-  std::string to;     // "": by the name of `out`
-  std::string dtype;  // "": as it is
+  std::string to;      // "": by the name of `out`
+  std::string dtype;   // "": as it is
+  std::string mmproj;  // of a GGUF `in`, or of a GGUF `out`
 };
 
 std::string target_of(const ConvertOptions& options) {
@@ -37,20 +39,38 @@ DType dtype_of_name(const std::string& name) {
   return name == "bf16" ? DType::bf16 : DType::f32;
 }
 
+// The blocks that --dtype names; none where it is a type of floats.
+std::optional<formats::GgmlType> blocks_of_name(const std::string& name) {
+  if (name == "q8_0") return formats::GgmlType::q8_0;
+  if (name == "q4_0") return formats::GgmlType::q4_0;
+  if (name == "q4_1") return formats::GgmlType::q4_1;
+  return std::nullopt;
+}
+
 /// A file is taken as it is, weights alone as well.
 formats::ModelSource source_of(const ConvertOptions& options) {
   std::error_code ignored;
-  if (fs::is_regular_file(options.in, ignored)) return fs::path(options.in);
-  return find_model(options.in, options.base);
+  const bool is_file = fs::is_regular_file(options.in, ignored);
+  formats::ModelSource source =
+      is_file ? formats::ModelSource(options.in) : find_model(options.in, options.base);
+  if (target_of(options) != "gguf") source.mmproj = options.mmproj;
+  return source;
 }
 
 int convert(const ConvertOptions& options) {
-  formats::ModelPackage package = formats::open_package(source_of(options));
   const std::string target = target_of(options);
+  const auto blocks = blocks_of_name(options.dtype);
+  if (blocks && target != "gguf") {
+    fail(ErrorCode::invalid_argument,
+         "--dtype {}: expected a GGUF file as OUT, found {}; `vila quantize` makes others",
+         options.dtype, target);
+  }
+  formats::ModelPackage package = formats::open_package(source_of(options));
   if (target != "vila") formats::dequantise_package(package);
-  if (!options.dtype.empty()) formats::convert_package(package, dtype_of_name(options.dtype));
+  if (!options.dtype.empty() && !blocks)
+    formats::convert_package(package, dtype_of_name(options.dtype));
   if (target == "gguf") {
-    formats::write_gguf_package(options.out, package);
+    formats::write_gguf_package({options.out, options.mmproj, blocks}, package);
   } else if (target == "vila") {
     formats::write_vila(options.out, package);
   } else {
@@ -78,11 +98,16 @@ Action add_convert(CLI::App& app) {
   app.add_option("out", options->out, "A folder, or a .vila or .gguf file; appears when complete")
       ->required();
   add_base_option(app, options->base);
+  app.add_option("--mmproj", options->mmproj,
+                 "Tower and projector of a GGUF model: of OUT, which gets them when the model sees "
+                 "(default: mmproj-NAME.gguf beside it), else of IN (default: found beside it)")
+      ->type_name("FILE");
   app.add_option("--to", options->to, "Instead of what the name of OUT says")
       ->check(CLI::IsMember({"safetensors", "gguf", "vila"}));
   app.add_option("--dtype", options->dtype,
-                 "Convert all float tensors; packed weights stay packed in a .vila file")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+                 "Convert all float tensors, or of GGUF round the language model's matrices (q8_0, "
+                 "q4_0, q4_1); packed weights stay packed in a .vila file")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"}));
   return [options] { return convert(*options); };
 }
 

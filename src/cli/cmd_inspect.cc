@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/model_files.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "formats/checkpoint.h"
@@ -188,7 +187,7 @@ void add_card(const fs::path& folder, Json& report) {
 }
 
 Json make_report(const InspectOptions& options) {
-  const formats::ModelSource source = find_model(options.model.model, options.model.base);
+  const formats::ModelSource source = model_source(options.model);
   const fs::path& model = source.folder;
   const formats::Checkpoint checkpoint = formats::open_checkpoint(source);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
@@ -290,6 +289,7 @@ Action add_inspect(CLI::App& app) {
                  "Checkpoint folder or name of a shipped model (default: $VILA_MODEL, else nano)")
       ->type_name("MODEL");
   add_base_option(app, options->model.base);
+  add_mmproj_option(app, options->model.mmproj);
   app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
   app.add_flag("--memory", options->has_memory, "What it needs: weights, KV cache, vision, total");
   add_kv_option(app, options->model);

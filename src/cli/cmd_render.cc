@@ -7,15 +7,19 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
+#include "cli/model_files.h"
 #include "cli/text_lines.h"
+#include "formats/checkpoint.h"
+#include "spec/config.h"
 #include "spec/prompt.h"
+#include "text/chat_template.h"
 
 namespace vila::cli {
 namespace {
 
 struct RenderOptions {
   TokenizerOptions tokenizer;
-  std::string chat_template = "vicuna_v1";
+  std::string chat_template;  // "": the model's own
 };
 
 // "NAME@f24", "NAME@m24" or "NAME@head" is a generation's form of a template. They differ for one
@@ -32,9 +36,21 @@ const text::ChatTemplate& template_of(const std::string& name) {
   return text::find_chat_template(row);
 }
 
+// The one that --template names, else that of the model; a tokenizer alone has none.
+const text::ChatTemplate& chosen_template(const RenderOptions& options,
+                                          const text::Tokenizer& tokenizer) {
+  if (!options.chat_template.empty()) return template_of(options.chat_template);
+  if (!options.tokenizer.file.empty()) return template_of("vicuna_v1");
+  const formats::Checkpoint checkpoint =
+      formats::open_checkpoint(find_model(options.tokenizer.model, ""));
+  const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
+  return text::find_chat_template(spec::chat_template_name(
+      config, tokenizer, text::read_chat_template(checkpoint.tokenizer_folder)));
+}
+
 int render(const RenderOptions& options) {
-  const text::ChatTemplate& chat_template = template_of(options.chat_template);
   const auto tokenizer = load_tokenizer(options.tokenizer);
+  const text::ChatTemplate& chat_template = chosen_template(options, *tokenizer);
   map_json_lines([&](const Json& line, const std::string& source) {
     Conversation conversation =
         parse_messages(line.contains("messages") ? line["messages"] : Json(), source);
@@ -56,9 +72,9 @@ int render(const RenderOptions& options) {
 Action add_render(CLI::App& app) {
   auto options = std::make_shared<RenderOptions>();
   add_tokenizer_options(app, options->tokenizer);
-  app.add_option("--template", options->chat_template, "Conversation template")
-      ->type_name("NAME")
-      ->capture_default_str();
+  app.add_option("--template", options->chat_template,
+                 "Conversation template (default: the model's; with --tokenizer vicuna_v1)")
+      ->type_name("NAME");
   return [options] { return render(*options); };
 }
 

@@ -53,8 +53,23 @@ void add_base_option(CLI::App& app, std::string& base) {
       ->type_name("MODEL");
 }
 
+void add_mmproj_option(CLI::App& app, std::string& mmproj) {
+  app.add_option(
+         "--mmproj", mmproj,
+         "Tower and projector of a .gguf text model (default: mmproj-NAME.gguf beside it, or "
+         "the only mmproj there)")
+      ->type_name("FILE");
+}
+
+formats::ModelSource model_source(const ModelOptions& options) {
+  formats::ModelSource source = find_model(options.model, options.base);
+  source.mmproj = options.mmproj;
+  return source;
+}
+
 void add_model_option(CLI::App& app, ModelOptions& options) {
   add_base_option(app, options.base);
+  add_mmproj_option(app, options.mmproj);
   app.add_option("-m,--model", options.model,
                  "Checkpoint folder, .vila or .gguf file, pulled ORG/NAME[@REV], or shipped model "
                  "(default: "
@@ -133,8 +148,8 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
 
 engine::Engine load_engine(const ModelOptions& options, int64_t context, bool keeps_answers) {
   check_device(options.device);
-  return load_engine(formats::open_checkpoint(find_model(options.model, options.base)), options,
-                     context, keeps_answers);
+  return load_engine(formats::open_checkpoint(model_source(options)), options, context,
+                     keeps_answers);
 }
 
 engine::Engine load_engine(const formats::Checkpoint& checkpoint, const ModelOptions& options,

@@ -155,7 +155,9 @@ void Engine::State::check_fits(const MediaPrompt& prompt) const {
   const spec::VilaConfig& config = model.config();
   const auto media = std::ssize(prompt.images) + std::ssize(prompt.videos);
   if (media > 0 && !config.has_vision()) {
-    fail(ErrorCode::invalid_argument, "this model has no vision tower, but {} pictures were given",
+    fail(ErrorCode::invalid_argument,
+         "this model has no vision tower, but {} pictures were given; a .gguf text model gets one "
+         "by --mmproj FILE",
          media);
   }
   const std::vector<text::TokenId> ids = spec::tokenize_prompt(*tokenizer, prompt.text);

@@ -80,18 +80,41 @@ Q4Matrix matrix_of(int64_t out, int64_t in, int64_t group, const std::string& wh
   return Q4Matrix::zeros(out, in, group);
 }
 
+/// Codes of gemm: word (k, c) holds eight outputs of input k. Sixteen words, a line of the cache,
+/// at a time and two inputs to a byte, so that both sides are walked line by line.
+void unpack_gemm_codes(const Tensor& qweight, Q4Matrix& matrix) {
+  constexpr int64_t kLine = 16;
+  const int64_t words = qweight.dim(1);
+  const auto* first = static_cast<const uint32_t*>(qweight.raw());
+  auto* codes = static_cast<uint8_t*>(matrix.codes.raw());
+  const int64_t row_bytes = matrix.in / 2;
+  for (int64_t line = 0; line < words; line += kLine) {
+    const int64_t end = std::min(line + kLine, words);
+    for (int64_t byte = 0; byte < row_bytes; ++byte) {
+      const uint32_t* even = first + 2 * byte * words;
+      const uint32_t* odd = even + words;
+      for (int64_t c = line; c < end; ++c) {
+        uint8_t* target = codes + kNibbles * c * row_bytes + byte;
+        for (size_t i = 0; i < kInterleave.size(); ++i) {
+          const uint32_t low = even[c] >> (4 * i) & 15U;
+          const uint32_t high = odd[c] >> (4 * i) & 15U;
+          target[kInterleave[i] * row_bytes] = static_cast<uint8_t>(low | high << 4U);
+        }
+      }
+    }
+  }
+}
+
 Q4Matrix unpack_gemm(const AwqTensors& tensors, const std::string& where) {
   const int64_t in = tensors.qweight.dim(0);
   const int64_t words = tensors.qweight.dim(1);
   const int64_t groups = tensors.scales.dim(0);
   Unpacking u{tensors, matrix_of(words * kNibbles, in, groups > 0 ? in / groups : 0, where)};
   if (u.matrix.groups() != groups) reject_shapes(tensors, where);
+  unpack_gemm_codes(tensors.qweight, u.matrix);
   for (int64_t i = 0; i < kNibbles; ++i) {
-    const int64_t lane = kInterleave[static_cast<size_t>(i)];
     for (int64_t c = 0; c < words; ++c) {
-      const int64_t n = kNibbles * c + lane;
-      for (int64_t k = 0; k < in; ++k)
-        u.set_code(n, k, Unpacking::nibble(tensors.qweight, k, c, i));
+      const int64_t n = kNibbles * c + kInterleave[static_cast<size_t>(i)];
       for (int64_t g = 0; g < groups; ++g)
         u.set_zero(n, g, Unpacking::element(tensors.scales, g, n),
                    Unpacking::nibble(tensors.zeros, g, c, i));
@@ -242,14 +265,19 @@ QuantisedMatrix sizes_of(AwqLayout layout, const AwqTensors& tensors, int64_t gr
   return matrix;
 }
 
-QuantisedMatrix quantised_linear(const AwqTensors& tensors, int64_t group,
-                                 const std::string& where) {
+QuantisedMatrix quantised_linear(const AwqTensors& tensors, int64_t group, const std::string& where,
+                                 const FileMaps& files) {
   QuantisedMatrix matrix = sizes_of(awq_layout(tensors, where), tensors, group);
   if (!PackedMatrix::can_hold(matrix.out, matrix.in, matrix.group, matrix.bits)) {
     reject(where, "expected groups of a multiple of 8 that divide the {} inputs, found {}",
            matrix.in, matrix.group);
   }
-  matrix.pack = [tensors, group, where] { return vila::pack(unpack_awq(tensors, group, where)); };
+  matrix.pack = [tensors, group, where, files] {
+    PackedMatrix packed = vila::pack(unpack_awq(tensors, group, where));
+    for (const Tensor& source : {tensors.qweight, tensors.zeros, tensors.scales})
+      release_pages(source, files);
+    return packed;
+  };
   matrix.dequantise = [tensors, group, where] {
     return vila::dequantise(unpack_awq(tensors, group, where));
   };
@@ -326,7 +354,7 @@ Q4Matrix unpack_awq(const AwqTensors& tensors, int64_t group, const std::string&
   reject_shapes(tensors, where);
 }
 
-QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const std::string& source) {
+QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const AwqOrigin& source) {
   QuantisedMap linears;
   const auto take = [&](const std::string& name) {
     const auto node = tensors.extract(name);
@@ -341,7 +369,8 @@ QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const std::stri
     if (!packed.zeros.defined()) packed.zeros = take(name + ".scaled_zeros");
     take(name + ".workspace");  // scratch of Marlin's kernels
     linears.emplace(name + ".weight",
-                    quantised_linear(packed, group, fmt::format("{}: \"{}\"", source, name)));
+                    quantised_linear(packed, group, fmt::format("{}: \"{}\"", source.name, name),
+                                     source.files));
   }
   return linears;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "formats/mapped_pages.h"
 #include "formats/quantised_matrix.h"
 #include "formats/weight_file.h"
 #include "tensor/q4_layout.h"
@@ -42,11 +43,17 @@ AwqLayout awq_layout(const AwqTensors& tensors, const std::string& where);
 /// (marlin_utils.py).
 Q4Matrix unpack_awq(const AwqTensors& tensors, int64_t group, const std::string& where);
 
+/// Where quantised Linears come from.
+struct AwqOrigin {
+  std::string name;  // for messages
+  FileMaps files{};  // that the tensors are views of: a matrix's pages are given back once packed
+};
+
 /// Takes the tensors X.qweight, X.scales, X.qzeros or X.scaled_zeros out of the map and gives the
 /// matrices by the name X.weight; codes are read when one is asked for. All else (X.bias,
 /// embeddings, a tower in half precision) stays.
-/// @throws Error{invalid_model} naming `source` and X.
-QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const std::string& source);
+/// @throws Error{invalid_model} naming source.name and X.
+QuantisedMap take_awq_linears(TensorMap& tensors, int64_t group, const AwqOrigin& source);
 
 /// What the files beside the weights say: `quantization_config` of config.json, or AutoAWQ's older
 /// quant_config.json and quantize_config.json, or a "-g128-" in the name of the weight file.

@@ -68,7 +68,7 @@ TEST_F(AwqPack, UnpacksEveryLayoutOfEveryFileToTheCodesThatWerePacked) {
       const std::string where = path.filename().string() + " " + layout;
       const AwqTensors tensors = packed(file, layout);
       EXPECT_EQ(awq_layout_name(awq_layout(tensors, where)), layout == "v1" ? "gemv" : layout);
-      const Q4Matrix matrix = unpack_awq(tensors, group_of(path), where);
+      const Q4Matrix matrix = unpack_awq(tensors, group_of(path), {where});
       const Tensor& codes = file.at("codes");
       ASSERT_EQ(Shape({matrix.out, matrix.in}), codes.shape()) << where;
       int64_t differing = 0;
@@ -179,7 +179,7 @@ TEST_F(AwqPack, PacksEveryLayoutWithoutChangingAnyValue) {
       if (!file.contains(layout + ".qweight")) continue;
       std::erase_if(file, [&](const auto& item) { return !item.first.starts_with(layout + "."); });
       const std::string where = path.filename().string() + " " + layout;
-      const QuantisedMap linears = take_awq_linears(file, group_of(path), where);
+      const QuantisedMap linears = take_awq_linears(file, group_of(path), {where});
       const QuantisedMatrix& matrix = linears.at(layout + ".weight");
       EXPECT_FALSE(file.contains(layout + ".qweight")) << where;
       const PackedMatrix packed_matrix = matrix.pack();

@@ -132,8 +132,9 @@ Checkpoint open_layout(const fs::path& root, const ReadWeights& read, const Mode
 
 /// A file that holds a whole model: its small files in a folder, its parts where that folder's
 /// sub-folders would be.
-Checkpoint open_package_file(const fs::path& file) {
-  const ModelPackage package = open_package(file);
+Checkpoint open_package_file(const ModelSource& source) {
+  const fs::path& file = source.folder;
+  const ModelPackage package = open_package(source);
   const ModelFolder folder = unfold(package.files);
   const auto read = [&](const fs::path& place) {
     const fs::path relative = place.lexically_relative(folder.path);
@@ -154,7 +155,7 @@ Checkpoint open_package_file(const fs::path& file) {
 
 Checkpoint open_whole(const ModelSource& source) {
   const fs::path& model = source.folder;
-  if (is_package_file(model)) return open_package_file(model);
+  if (is_package_file(model)) return open_package_file(source);
   if (!fs::exists(model)) {
     fail(ErrorCode::not_found, "{}: expected a checkpoint folder or file, found nothing",
          model.string());

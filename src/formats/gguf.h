@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,10 +65,12 @@ T gguf_get(const GgufFile& file, std::string_view key, const T& fallback) {
   return file.metadata.contains(key) ? gguf_require<T>(file, key) : fallback;
 }
 
-/// A tensor to be written, of F32, F16 or BF16.
+/// A tensor of f32, f16 or bf16 to be written: as it is, or rounded to blocks
+/// (ggml_quantise.h). @pre blocks: a matrix of whole blocks
 struct GgufRow {
   std::string name;
   Tensor tensor;
+  std::optional<GgmlType> blocks{};
 };
 
 /// Writes a file of version 3 that appears only when complete; integers are written as u32 where

@@ -5,10 +5,8 @@
 #include <cstring>
 #include <memory>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "base/error.h"
+#include "formats/mapped_pages.h"
 #include "tensor/q4_layout.h"
 
 namespace vila::formats {
@@ -29,16 +27,6 @@ struct BlockRows {
     const size_t bytes = tensor.data.size() / static_cast<size_t>(rows());
     const auto source = static_cast<size_t>(order.source(index, rows()));
     return tensor.data.subspan(source * bytes, bytes);
-  }
-
-  /// Takes the file's pages out of this process's memory, or both forms would stay in it; they are
-  /// read again when they are touched.
-  void release() const {
-    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto begin = reinterpret_cast<uintptr_t>(tensor.data.data());
-    const uintptr_t first = (begin + page - 1) / page * page;
-    const uintptr_t last = (begin + tensor.data.size()) / page * page;
-    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
   }
 
   /// Rows [begin, end) in float.
@@ -107,7 +95,7 @@ QuantisedMatrix gguf_matrix(const GgufFile& file, const GgufTensor& tensor, cons
               [blocks, group = info.group, bits = info.packed_bits] {
                 PackedMatrix packed =
                     bits == 4 ? pack_4bit(blocks, group) : pack_8bit(blocks, group);
-                blocks.release();
+                release_pages(blocks.tensor.data);
                 return packed;
               },
           .dequantise = [blocks] { return blocks.floats(0, blocks.rows()); }};

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/gguf_text_model.h"
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.h"
-#include "base/json.h"
+#include "formats/gguf_config.h"
 #include "formats/gguf_matrix.h"
 #include "formats/gguf_tokenizer.h"
 
@@ -40,6 +36,11 @@ constexpr std::string_view kBlockPrefix = "blk.";
 constexpr int64_t kFileTypeF32 = 0;
 constexpr int64_t kFileTypeF16 = 1;
 constexpr int64_t kFileTypeBf16 = 32;
+constexpr int64_t kFileTypeQ40 = 2;
+constexpr int64_t kFileTypeQ41 = 3;
+constexpr int64_t kFileTypeQ8 = 7;
+constexpr int64_t kQuantisationVersion = 2;
+constexpr int64_t kQuantisedBlock = 32;
 
 /// "name.weight" or "name.bias" cut in two.
 struct Split {
@@ -119,156 +120,19 @@ Tensor reorder_rows(const Tensor& tensor, const RowOrder& order, bool to_gguf) {
   return result;
 }
 
-/// Keys of the metadata below the architecture.
-class Keys {
- public:
-  explicit Keys(const GgufFile& file)
-      : file_(file), architecture_(gguf_require<std::string>(file, "general.architecture")) {
-    if (architecture_ == "llama" || architecture_ == "qwen2") return;
-    fail(ErrorCode::invalid_model, "{}: expected architecture \"llama\" or \"qwen2\", found \"{}\"",
-         file.source(), architecture_);
-  }
-
-  const std::string& architecture() const { return architecture_; }
-
-  std::string name(std::string_view key) const { return fmt::format("{}.{}", architecture_, key); }
-
-  /// A count in 1 … 2^31 - 1.
-  int64_t count(std::string_view key, std::optional<int64_t> fallback = std::nullopt) const {
-    const std::string full = name(key);
-    const int64_t value =
-        fallback ? gguf_get<int64_t>(file_, full, *fallback) : gguf_require<int64_t>(file_, full);
-    if (value >= 1 && value <= INT32_MAX) return value;
-    fail(ErrorCode::invalid_model, "{}: \"{}\": expected a count of at least 1, found {}",
-         file_.source(), full, value);
-  }
-
-  /// The file holds floats: the shortest number that is the same float reads as it was meant.
-  double real(std::string_view key, double fallback) const {
-    const double value = gguf_get<double>(file_, name(key), fallback);
-    return std::strtod(fmt::format("{}", static_cast<float>(value)).c_str(), nullptr);
-  }
-
- private:
-  const GgufFile& file_;
-  std::string architecture_;
-};
-
-/// The only scaling that metadata alone describes is the linear one.
-Json rope_scaling(const GgufFile& file, const Keys& keys) {
-  const auto type = gguf_get<std::string>(file, keys.name("rope.scaling.type"), "none");
-  if (file.tensors.contains("rope_freqs.weight") || (type != "none" && type != "linear")) {
-    fail(ErrorCode::invalid_model,
-         "{}: expected rotary positions without scaling or with a linear one, found {}",
-         file.source(), type == "none" ? "\"rope_freqs.weight\"" : type);
-  }
-  if (type == "none") return nullptr;
-  return {{"type", "linear"}, {"factor", keys.real("rope.scaling.factor", 1)}};
+/// The blocks that a tensor is written in; none for what is no matrix of whole ones.
+std::optional<GgmlType> blocks_of(const GgufRow& row, std::optional<GgmlType> wanted) {
+  if (!wanted || row.tensor.rank() != 2 || row.tensor.dim(1) % kQuantisedBlock != 0)
+    return std::nullopt;
+  const bool is_outer = row.name == "token_embd.weight" || row.name == "output.weight";
+  return is_outer ? GgmlType::q8_0 : wanted;
 }
 
-std::string config_of(const GgufFile& file, const Keys& keys) {
-  const int64_t heads = keys.count("attention.head_count");
-  const int64_t hidden = keys.count("embedding_length");
-  const auto embeddings = file.tensors.find("token_embd.weight");
-  if (embeddings == file.tensors.end() || embeddings->second.shape.rank() != 2) {
-    fail(ErrorCode::invalid_model, "{}: expected a matrix \"token_embd.weight\", found none",
-         file.source());
-  }
-  const bool is_llama = keys.architecture() == "llama";
-  const Json config = {
-      {"architectures", {is_llama ? "LlamaForCausalLM" : "Qwen2ForCausalLM"}},
-      {"model_type", keys.architecture()},
-      {"hidden_size", hidden},
-      {"intermediate_size", keys.count("feed_forward_length")},
-      {"num_hidden_layers", keys.count("block_count")},
-      {"num_attention_heads", heads},
-      {"num_key_value_heads", keys.count("attention.head_count_kv", heads)},
-      {"head_dim", keys.count("attention.key_length", std::max<int64_t>(hidden / heads, 1))},
-      {"max_position_embeddings", keys.count("context_length", 2048)},
-      {"rms_norm_eps", keys.real("attention.layer_norm_rms_epsilon", 1e-5)},
-      {"rope_theta", keys.real("rope.freq_base", 10000)},
-      {"rope_scaling", rope_scaling(file, keys)},
-      {"vocab_size", embeddings->second.shape[0]},
-      {"tie_word_embeddings", !file.tensors.contains("output.weight")},
-      {"bos_token_id", gguf_get<int64_t>(file, "tokenizer.ggml.bos_token_id", 1)},
-      {"eos_token_id", gguf_get<int64_t>(file, "tokenizer.ggml.eos_token_id", 2)},
-      {"hidden_act", "silu"}};
-  return config.dump(2) + "\n";
+/// llama.cpp's number of what most of a file is.
+int64_t block_file_type(GgmlType blocks) {
+  if (blocks == GgmlType::q8_0) return kFileTypeQ8;
+  return blocks == GgmlType::q4_0 ? kFileTypeQ40 : kFileTypeQ41;
 }
-
-const std::string& file_of(const TextModel& model, const std::string& name) {
-  const auto found = model.files.find(name);
-  if (found != model.files.end()) return found->second;
-  fail(ErrorCode::invalid_model, "GGUF: expected a {} beside the weights, found none", name);
-}
-
-/// Metadata of an architecture, from config.json.
-class ConfigKeys {
- public:
-  explicit ConfigKeys(const TextModel& model)
-      : config_(parse_json(file_of(model, "config.json"), "config.json")) {
-    const auto type = json_get<std::string>(config_, "model_type", "", "config.json");
-    const bool is_llama = type == "llama" || type == "mistral" || type == "llava_llama";
-    if (!is_llama && type != "qwen2") {
-      fail(ErrorCode::invalid_model,
-           "config.json: expected model_type llama, mistral or qwen2 for GGUF, found \"{}\"", type);
-    }
-    architecture_ = is_llama ? "llama" : "qwen2";
-  }
-
-  const std::string& architecture() const { return architecture_; }
-
-  int64_t count(const char* key, std::optional<int64_t> fallback = std::nullopt) const {
-    return fallback ? json_get<int64_t>(config_, key, *fallback, "config.json")
-                    : json_require<int64_t>(config_, key, "config.json");
-  }
-
-  GgufMetadata metadata() const {
-    const std::string prefix = architecture_ + ".";
-    const int64_t heads = count("num_attention_heads");
-    const int64_t head_dim = count("head_dim", count("hidden_size") / std::max<int64_t>(heads, 1));
-    GgufMetadata metadata = {
-        {"general.architecture", architecture_},
-        {"general.name", std::string("vila export")},
-        {prefix + "vocab_size", count("vocab_size")},
-        {prefix + "context_length", count("max_position_embeddings", 2048)},
-        {prefix + "embedding_length", count("hidden_size")},
-        {prefix + "block_count", count("num_hidden_layers")},
-        {prefix + "feed_forward_length", count("intermediate_size")},
-        {prefix + "attention.head_count", heads},
-        {prefix + "attention.head_count_kv", count("num_key_value_heads", heads)},
-        {prefix + "attention.key_length", head_dim},
-        {prefix + "attention.value_length", head_dim},
-        {prefix + "rope.dimension_count", head_dim},
-        {prefix + "attention.layer_norm_rms_epsilon", real("rms_norm_eps", 1e-5)},
-        {prefix + "rope.freq_base", real("rope_theta", 10000)}};
-    add_rope_scaling(metadata, prefix);
-    return metadata;
-  }
-
- private:
-  double real(const char* key, double fallback) const {
-    return json_get<double>(config_, key, fallback, "config.json");
-  }
-
-  void add_rope_scaling(GgufMetadata& metadata, const std::string& prefix) const {
-    const auto found = config_.find("rope_scaling");
-    if (found == config_.end() || found->is_null()) return;
-    const auto old_name = json_get<std::string>(*found, "type", "", "config.json: rope_scaling");
-    const auto type =
-        json_get<std::string>(*found, "rope_type", old_name, "config.json: rope_scaling");
-    if (type != "linear") {
-      fail(ErrorCode::invalid_model,
-           "config.json: rope_scaling: expected \"linear\" for GGUF, found \"{}\"", type);
-    }
-    metadata[prefix + "rope.scaling.type"] = type;
-    metadata[prefix + "rope.scaling.factor"] =
-        json_require<double>(*found, "factor", "config.json: rope_scaling");
-  }
-
-  Json config_;
-  std::string architecture_;
-};
 
 int64_t file_type(const std::vector<GgufRow>& rows) {
   for (const GgufRow& row : rows) {
@@ -279,7 +143,7 @@ int64_t file_type(const std::vector<GgufRow>& rows) {
   return kFileTypeF32;
 }
 
-GgufRow row_for(const std::string& name, const Tensor& tensor, const ConfigKeys& config) {
+GgufRow row_for(const std::string& name, const Tensor& tensor, const GgufConfig& config) {
   const auto gguf_name = name_for_gguf(name);
   if (!gguf_name || !is_weight_dtype(tensor.dtype())) {
     fail(ErrorCode::invalid_model,
@@ -298,12 +162,13 @@ GgufRow row_for(const std::string& name, const Tensor& tensor, const ConfigKeys&
 }  // namespace
 
 TextModel import_gguf(const GgufFile& file) {
-  const Keys keys(file);
+  const GgufKeys keys(file);
   TextModel model{.tensors = {}, .files = gguf_tokenizer_files(file)};
-  model.files["config.json"] = config_of(file, keys);
+  model.files["config.json"] = gguf_config_file(file, keys);
   const int64_t heads = keys.count("attention.head_count");
   const int64_t kv_heads = keys.count("attention.head_count_kv", heads);
   for (const auto& [gguf_name, stored] : file.tensors) {
+    if (gguf_name == kRopeFactors) continue;  // in the config
     const auto name = name_of_gguf(gguf_name);
     if (!name) {
       fail(ErrorCode::invalid_model, "{}: expected tensors of {}, found \"{}\"", file.source(),
@@ -323,13 +188,21 @@ TextModel import_gguf(const GgufFile& file) {
   return model;
 }
 
-void export_gguf(const std::filesystem::path& path, const TextModel& model) {
-  const ConfigKeys config(model);
+void export_gguf(const std::filesystem::path& path, const TextModel& model,
+                 std::optional<GgmlType> blocks) {
+  const GgufConfig config(model.files);
   std::vector<GgufRow> rows;
   for (const auto& [name, tensor] : model.tensors)
     rows.push_back(row_for(name, tensor, config));
+  for (GgufRow& row : rows)
+    row.blocks = blocks_of(row, blocks);
+  if (const std::vector<float> factors = config.rope_factors(); !factors.empty()) {
+    const Shape shape = {static_cast<int64_t>(factors.size())};
+    rows.push_back({kRopeFactors, Tensor::view(DType::f32, shape, factors.data()).to(DType::f32)});
+  }
   GgufMetadata metadata = config.metadata();
-  metadata["general.file_type"] = file_type(rows);
+  metadata["general.file_type"] = blocks ? block_file_type(*blocks) : file_type(rows);
+  if (blocks) metadata["general.quantization_version"] = kQuantisationVersion;
   metadata.merge(gguf_tokenizer_metadata(model.files, config.count("vocab_size")));
   write_gguf(path, metadata, rows);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "formats/gguf.h"
 #include "formats/quantised_matrix.h"
@@ -26,10 +27,12 @@ struct TextModel {
 /// Source: convert_hf_to_gguf.py and gguf-py/gguf/tensor_mapping.py of ggml-org/llama.cpp.
 TextModel import_gguf(const GgufFile& file);
 
-/// The reverse of floats, for llama.cpp to load: matrices keep f16 and bf16 (f32 else), vectors
-/// become f32.
+/// The reverse of floats, for llama.cpp to load: matrices keep f16 and bf16 (f32 else) or are
+/// rounded to `blocks`, vectors become f32. With blocks of 4 bits the embedding and output matrices
+/// get Q8_0; a matrix whose rows are no whole blocks stays as it is.
 /// @throws Error{invalid_model} when the model has tensors or a config that GGUF's llama and qwen2
 /// do not know (a vision tower, say); Error{insufficient_disk | failed}.
-void export_gguf(const std::filesystem::path& path, const TextModel& model);
+void export_gguf(const std::filesystem::path& path, const TextModel& model,
+                 std::optional<GgmlType> blocks = std::nullopt);
 
 }  // namespace vila::formats

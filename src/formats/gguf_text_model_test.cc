@@ -88,6 +88,61 @@ TEST_F(GgufTextModel, PutsRowsOfLlamasQueriesAsLlamaCppTurnsThem) {
   EXPECT_EQ(gguf_tensor(read_gguf(path_), "blk.0.attn_q.bias").values<float>()[1], 1);
 }
 
+TEST_F(GgufTextModel, KeepsEachRotaryScaling) {
+  const std::vector<Json> scalings = {nullptr,
+                                      {{"type", "linear"}, {"factor", 2.5}},
+                                      {{"rope_type", "llama3"},
+                                       {"factor", 8.0},
+                                       {"low_freq_factor", 1.0},
+                                       {"high_freq_factor", 4.0},
+                                       {"original_max_position_embeddings", 1024}}};
+  for (const Json& scaling : scalings) {
+    Json scaled = config("llama");
+    scaled["rope_scaling"] = scaling;
+    TextModel model = tiny("llama");
+    model.files["config.json"] = scaled.dump();
+    const TextModel back = round_trip(model);
+    const Json read = parse_json(back.files.at("config.json"), "x");
+    EXPECT_EQ(read.at("rope_scaling"), scaling);
+    EXPECT_EQ(read_gguf(path_).tensors.contains("rope_freqs.weight"),
+              scaling.contains("rope_type"));
+    EXPECT_EQ(back.tensors.size(), model.tensors.size()) << "factors are no weights";
+  }
+}
+
+TEST_F(GgufTextModel, RefusesRotaryPositionsThatItCannotCompute) {
+  export_gguf(path_, tiny("llama"));
+  const GgufFile good = read_gguf(path_);
+  std::vector<GgufRow> rows;
+  for (const auto& [name, stored] : good.tensors)
+    rows.push_back({name, gguf_tensor(good, name)});
+  const auto refuse = [&](const char* key, const GgufValue& value, const std::string& part) {
+    GgufMetadata metadata = good.metadata;
+    metadata[key] = value;
+    const auto path = folder_ / "changed.gguf";
+    write_gguf(path, metadata, rows);
+    test::expect_error(ErrorCode::invalid_model, part, [&] { import_gguf(read_gguf(path)); });
+  };
+  refuse("llama.rope.scaling.type", std::string("yarn"), "yarn");
+  refuse("llama.rope.dimension_count", int64_t{2}, "2 dimensions");
+  rows.push_back({"rope_freqs.weight", counting({2}, DType::f32)});  // 0 and 1
+  refuse("general.name", std::string("x"), "Llama-3.1");
+}
+
+TEST_F(GgufTextModel, ReadsTheScalingOfFilesBeforeAugust2023) {
+  export_gguf(path_, tiny("llama"));
+  const GgufFile file = read_gguf(path_);
+  std::vector<GgufRow> rows;
+  for (const auto& [name, stored] : file.tensors)
+    rows.push_back({name, gguf_tensor(file, name)});
+  GgufMetadata metadata = file.metadata;
+  metadata["llama.rope.scale_linear"] = 4.0;
+  const auto path = folder_ / "old.gguf";
+  write_gguf(path, metadata, rows);
+  const Json read = parse_json(import_gguf(read_gguf(path)).files.at("config.json"), "x");
+  EXPECT_EQ(read.at("rope_scaling"), (Json{{"type", "linear"}, {"factor", 4.0}}));
+}
+
 TEST_F(GgufTextModel, KeepsASentencePieceTokenizer) {
   TextModel model = tiny("llama");
   const std::vector<SentencePiece> pieces = {{"<unk>", 0, PieceType::unknown},
@@ -97,7 +152,7 @@ TEST_F(GgufTextModel, KeepsASentencePieceTokenizer) {
                                              {"▁a", -1.5F, PieceType::normal}};
   model.files["tokenizer.model"] = write_sentencepiece(pieces);
   model.files["tokenizer_config.json"] =
-      R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_bos_token": true,
+      R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_bos_token": true, "legacy": false,
           "chat_template": "{{ messages }}"})";
   const TextModel back = round_trip(model);
   const auto read = read_sentencepiece(back.files.at("tokenizer.model"), "x");
@@ -111,6 +166,7 @@ TEST_F(GgufTextModel, KeepsASentencePieceTokenizer) {
   EXPECT_EQ(config.at("bos_token"), "<s>");
   EXPECT_EQ(config.at("eos_token"), "</s>");
   EXPECT_EQ(config.at("chat_template"), "{{ messages }}");
+  EXPECT_EQ(config.at("legacy"), false) << "a key of our own";
   EXPECT_EQ(parse_json(back.files.at("config.json"), "x").at("eos_token_id"), 2);
 }
 
@@ -140,11 +196,14 @@ TEST_F(GgufTextModel, RefusesWhatGgufHasNoNameFor) {
   model.tensors.emplace("model.mm_projector.0.weight", counting({2, 2}, DType::f32));
   test::expect_error(ErrorCode::invalid_model, "mm_projector", [&] { export_gguf(path_, model); });
   test::expect_error(ErrorCode::invalid_model, "phi3", [&] { export_gguf(path_, tiny("phi3")); });
-  model = tiny("llama");
-  Json scaled = config("llama");
-  scaled["rope_scaling"] = {{"rope_type", "llama3"}};
+  model = tiny("qwen2");
+  Json scaled = config("qwen2");
+  scaled["rope_scaling"] = {{"rope_type", "llama3"}};  // llama.cpp would not read the factors
   model.files["config.json"] = scaled.dump();
   test::expect_error(ErrorCode::invalid_model, "llama3", [&] { export_gguf(path_, model); });
+  scaled["rope_scaling"] = {{"rope_type", "yarn"}};
+  model.files["config.json"] = scaled.dump();
+  test::expect_error(ErrorCode::invalid_model, "yarn", [&] { export_gguf(path_, model); });
   model.files.clear();
   test::expect_error(ErrorCode::invalid_model, "config.json", [&] { export_gguf(path_, model); });
   model = tiny("llama");
@@ -162,6 +221,8 @@ TEST_F(GgufTextModel, RefusesOtherArchitecturesAndBrokenTokenizers) {
     test::expect_error(ErrorCode::invalid_model, part, [&] { import_gguf(read_gguf(path_)); });
   };
   refuse({{"general.architecture", std::string("gemma")}}, "gemma");
+  refuse({{"general.architecture", std::string("gemma")}}, "qwen2");  // what is supported
+  refuse({{"general.architecture", std::string("clip")}}, "--mmproj");
   refuse({{"general.architecture", std::string("llama")}}, "attention.head_count");
   const GgufMetadata base = {{"general.architecture", std::string("llama")},
                              {"tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}}};

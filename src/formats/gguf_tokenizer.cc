@@ -16,6 +16,9 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
+/// How SentencePiece texts continue behind a special token: transformers' "legacy", for which GGUF
+/// has no key.
+constexpr const char* kLegacy = "vila.tokenizer.legacy";
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kScores = "tokenizer.ggml.scores";
@@ -167,6 +170,7 @@ std::string config_file(const GgufFile& file, const Vocabulary& vocabulary, bool
     const std::string token = token_named(file, vocabulary, key);
     if (!token.empty()) config[name] = token;
   }
+  if (file.metadata.contains(kLegacy)) config["legacy"] = gguf_require<bool>(file, kLegacy);
   if (file.metadata.contains(kTemplate)) {
     config["chat_template"] = replace_invalid_utf8(gguf_require<std::string>(file, kTemplate));
   }
@@ -293,7 +297,8 @@ void put_specials(GgufMetadata& metadata, const std::string& text) {
     if (found != tokens.end()) metadata[key] = int64_t{found - tokens.begin()};
   }
   for (const auto& [name, key] :
-       std::map<const char*, const char*>{{"add_bos_token", "tokenizer.ggml.add_bos_token"},
+       std::map<const char*, const char*>{{"legacy", kLegacy},
+                                          {"add_bos_token", "tokenizer.ggml.add_bos_token"},
                                           {"add_eos_token", "tokenizer.ggml.add_eos_token"}}) {
     const auto found = config.find(name);
     if (found != config.end() && found->is_boolean()) metadata[key] = found->get<bool>();

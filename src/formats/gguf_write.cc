@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/numeric.h"
+#include "formats/ggml_quantise.h"
 #include "formats/gguf.h"
 
 namespace vila::formats {
@@ -95,6 +97,7 @@ class Header {
 };
 
 GgmlType type_of(const GgufRow& row) {
+  if (row.blocks) return *row.blocks;
   switch (row.tensor.dtype()) {
     case DType::f32:
       return GgmlType::f32;
@@ -117,8 +120,33 @@ void put_row(Header& header, const GgufRow& row, uint64_t offset) {
   header.number(offset);
 }
 
-int64_t padded(const Tensor& tensor) {
-  return round_up(static_cast<int64_t>(tensor.nbytes()), kAlignment);
+int64_t size_of(const GgufRow& row) {
+  const GgmlTypeInfo& info = *ggml_type_info(static_cast<uint32_t>(type_of(row)));
+  return row.tensor.numel() / info.block_weights * info.block_bytes;
+}
+
+/// Rounds some rows at a time: the memory of a whole matrix in float is not needed.
+void append_blocks(AtomicFileWriter& writer, const GgufRow& row) {
+  constexpr int64_t kRows = 64;
+  std::vector<std::byte> blocks;
+  for (int64_t begin = 0; begin < row.tensor.dim(0); begin += kRows) {
+    const int64_t end = std::min(begin + kRows, row.tensor.dim(0));
+    const Tensor numbers = row.tensor.rows(begin, end).to(DType::f32);
+    blocks.resize(static_cast<size_t>(size_of({row.name, numbers, row.blocks})));
+    quantise_blocks(*row.blocks, numbers.values<float>(), blocks);
+    writer.append(std::span<const std::byte>(blocks));
+  }
+}
+
+void append_row(AtomicFileWriter& writer, const GgufRow& row) {
+  if (row.blocks) {
+    append_blocks(writer, row);
+  } else {
+    const auto* data = static_cast<const std::byte*>(row.tensor.raw());
+    writer.append(std::span(data, row.tensor.nbytes()));
+  }
+  const int64_t size = size_of(row);
+  writer.append(std::string(static_cast<size_t>(round_up(size, kAlignment) - size), '\0'));
 }
 
 }  // namespace
@@ -137,17 +165,13 @@ void write_gguf(const std::filesystem::path& path, const GgufMetadata& metadata,
   int64_t offset = 0;
   for (const GgufRow& row : tensors) {
     put_row(header, row, static_cast<uint64_t>(offset));
-    offset += padded(row.tensor);
+    offset += round_up(size_of(row), kAlignment);
   }
   header.pad();
   AtomicFileWriter writer(path);
   writer.append(header.bytes());
-  for (const GgufRow& row : tensors) {
-    const auto* data = static_cast<const char*>(row.tensor.raw());
-    writer.append(std::string_view(data, row.tensor.nbytes()));
-    const auto padding = static_cast<size_t>(padded(row.tensor)) - row.tensor.nbytes();
-    writer.append(std::string(padding, '\0'));
-  }
+  for (const GgufRow& row : tensors)
+    append_row(writer, row);
   writer.commit();
 }
 

@@ -13,6 +13,7 @@
 #include "formats/adapter.h"
 #include "formats/checkpoint.h"
 #include "formats/gguf_text_model.h"
+#include "formats/mmproj.h"
 #include "formats/safetensors.h"
 #include "formats/vila_file.h"
 #include "formats/weights.h"
@@ -169,6 +170,11 @@ ModelPackage open_merged_folder(const ModelSource& source, const fs::path& folde
 }
 
 ModelPackage open_folder(const ModelSource& source) {
+  if (!source.mmproj.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "{}: expected a GGUF text model beside the mmproj {}, found a folder",
+         source.folder.string(), source.mmproj.string());
+  }
   const fs::path folder = checkpoint_root(source.folder);
   const FolderKind kind = folder_kind(folder);
   if (kind != FolderKind::whole) return open_merged_folder(source, folder, kind);
@@ -181,12 +187,15 @@ ModelPackage open_folder(const ModelSource& source) {
   return package;
 }
 
-ModelPackage open_gguf(const fs::path& path) {
-  TextModel model = import_gguf(read_gguf(path));
+ModelPackage open_gguf(const ModelSource& source) {
+  const GgufFile file = read_gguf(source.folder);
+  TextModel model = import_gguf(file);
   ModelPackage package;
   package.parts[""] = std::move(model.tensors);
   if (!model.quantised.empty()) package.quantised[""] = std::move(model.quantised);
   package.files = std::move(model.files);
+  const auto mmproj = source.mmproj.empty() ? find_mmproj(file) : source.mmproj;
+  if (mmproj) attach_mmproj(read_gguf(*mmproj), package);
   return package;
 }
 
@@ -230,7 +239,12 @@ ModelPackage open_package(const ModelSource& source) {
   const fs::path& path = source.folder;
   if (fs::is_directory(path)) return open_folder(source);
   const MappedFile file(path);
-  if (looks_like_gguf(file.bytes())) return open_gguf(path);
+  if (looks_like_gguf(file.bytes())) return open_gguf(source);
+  if (!source.mmproj.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "{}: expected a GGUF text model beside the mmproj {}, found another file", path.string(),
+         source.mmproj.string());
+  }
   if (looks_like_vila(file.bytes())) return read_vila(path);
   ModelPackage package;
   package.parts[""] = read_weight_file(path);
@@ -287,20 +301,20 @@ void write_folder(const fs::path& folder, const ModelPackage& package) {
   }
 }
 
-void write_gguf_package(const fs::path& path, const ModelPackage& package) {
-  if (package.parts.size() != 1) {
-    fail(ErrorCode::invalid_model,
-         "{}: expected a plain language model for GGUF, found {} parts; of a model that sees, "
-         "convert the language model's own folder",
-         path.string(), package.parts.size());
-  }
-  const auto& [part, tensors] = *package.parts.begin();
-  TextModel model{.tensors = tensors, .files = {}};
+void write_gguf_package(const GgufTarget& target, const ModelPackage& package) {
+  TextModel model{.tensors = {}, .files = {}};
+  const std::string part = package.files.contains("llm/config.json") ? "llm" : "";
   for (const auto& [name, content] : package.files) {
     const fs::path file(name);
     if (file.parent_path() == part) model.files[file.filename().string()] = content;
   }
-  export_gguf(path, model);
+  const auto text = package.parts.find(part);
+  if (text != package.parts.end()) model.tensors = text->second;
+  std::erase_if(model.tensors, [](const auto& item) { return is_seeing_tensor(item.first); });
+  if (sees(package)) {
+    export_mmproj(target.mmproj.empty() ? default_mmproj(target.text) : target.mmproj, package);
+  }
+  export_gguf(target.text, model, target.blocks);
 }
 
 }  // namespace vila::formats

@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
+#include "formats/ggml_blocks.h"
 #include "formats/model_source.h"
 #include "formats/quantised_matrix.h"
 #include "formats/small_files.h"
@@ -27,8 +29,9 @@ bool is_package_file(const std::filesystem::path& path);
 
 /// Opens a checkpoint folder of any layout, a .vila file or a GGUF file (told by content), or one
 /// weight file (without small files). A tower that config.json names outside the folder comes along
-/// as "vision_tower". Adapters, projectors and, where source.base is given, deltas come merged into
-/// their base, in the base's layout.
+/// as "vision_tower", the mmproj of a GGUF text model
+/// (source.mmproj) likewise. Adapters, projectors and, where source.base is given, deltas come
+/// merged into their base, in the base's layout.
 /// @throws Error{not_found | invalid_model} naming what is wrong.
 ModelPackage open_package(const ModelSource& source);
 
@@ -45,8 +48,17 @@ void convert_package(ModelPackage& package, DType dtype);
 /// @throws Error{invalid_argument} when something stands there; Error{insufficient_disk | failed}.
 void write_folder(const std::filesystem::path& folder, const ModelPackage& package);
 
-/// Writes a GGUF file of the only part (formats/gguf_text_model.h). @pre nothing is quantised
-/// @throws Error{invalid_model} when there are several; as export_gguf().
-void write_gguf_package(const std::filesystem::path& path, const ModelPackage& package);
+/// Where and how a package is written as GGUF.
+struct GgufTarget {
+  std::filesystem::path text;        // the language model
+  std::filesystem::path mmproj{};    // tower and projector; empty: default_mmproj()
+  std::optional<GgmlType> blocks{};  // that the language model's matrices are rounded to
+};
+
+/// Writes the language model as GGUF (formats/gguf_text_model.h), and before it, where the model
+/// sees, its tower and projector (formats/mmproj.h): a text model that is there is complete.
+/// @pre nothing is quantised
+/// @throws Error{invalid_model} as export_gguf() and export_mmproj().
+void write_gguf_package(const GgufTarget& target, const ModelPackage& package);
 
 }  // namespace vila::formats

@@ -84,10 +84,10 @@ TEST_F(ModelPackageTest, NothingIsLeftOfAWriteThatFails) {
                      [&] { write_folder(folder_ / "out", package); });
   EXPECT_TRUE(names_in(folder_.path()).empty());
   package = small_package();
-  test::expect_error(ErrorCode::invalid_model, "2 parts",
-                     [&] { write_gguf_package(folder_ / "out.gguf", package); });
+  test::expect_error(ErrorCode::invalid_model, "mlp2x_gelu",
+                     [&] { write_gguf_package({.text = folder_ / "out.gguf"}, package); });
   package.parts.erase("vision_tower");
-  EXPECT_THROW(write_gguf_package(folder_ / "out.gguf", package), Error);
+  EXPECT_THROW(write_gguf_package({.text = folder_ / "out.gguf"}, package), Error);
   EXPECT_TRUE(names_in(folder_.path()).empty());
 }
 
@@ -120,7 +120,7 @@ TEST_F(ModelPackageTest, SafetensorsToVilaToGgufToSafetensorsKeepsEveryValue) {
   if (!fs::exists(source)) GTEST_SKIP() << source << " is absent";
   const ModelPackage package = open_package(source);
   write_vila(folder_ / "m.vila", package);
-  write_gguf_package(folder_ / "m.gguf", open_package(folder_ / "m.vila"));
+  write_gguf_package({.text = folder_ / "m.gguf"}, open_package(folder_ / "m.vila"));
   write_folder(folder_ / "m", open_package(folder_ / "m.gguf"));
   const ModelPackage back = open_package(folder_ / "m");
   expect_same_tensors(back.parts.at(""), package.parts.at(""));

@@ -19,6 +19,8 @@ struct ModelSource {
                                // files name
   std::filesystem::path hub_cache;  // where names like ORG/NAME are looked up, besides the cache
                                     // that the folder itself stands in; may be empty
+  std::filesystem::path mmproj;     // the seeing half of a GGUF text model; empty: the one that
+                                    // stands beside it (formats/mmproj.h)
   int depth = 0;                    // of a base: how many models name one another up to it
 };
 

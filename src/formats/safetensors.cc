@@ -253,6 +253,7 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   const Json header = parse_header(text, source);
 
   SafetensorsFile result;
+  result.file = file;
   std::vector<Entry> entries;
   for (const auto& [name, row] : header.items()) {
     if (name == kMetadataKey) {

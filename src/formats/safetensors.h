@@ -3,10 +3,12 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "tensor/tensor.h"
 
 namespace vila::formats {
@@ -22,6 +24,7 @@ struct NamedTensor {
 struct SafetensorsFile {
   std::map<std::string, Tensor, std::less<>> tensors;
   std::map<std::string, std::string> metadata;
+  std::shared_ptr<const MappedFile> file{};  // what the tensors are views of
 };
 
 /// Maps a file and checks its whole header: lengths, dtypes, shapes (products without overflow),

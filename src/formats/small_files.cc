@@ -74,7 +74,7 @@ ModelFolder open_model_folder(const ModelSource& source) {
   if (kind != FolderKind::whole && !has_tokenizer(model))
     return open_model_folder(base_of(source, kind));
   if (fs::is_directory(model)) return {model};
-  if (is_package_file(model)) return unfold(open_package(model).files);
+  if (is_package_file(model)) return unfold(open_package(source).files);
   return {model.parent_path()};
 }
 

@@ -179,6 +179,7 @@ TorchFile TensorReader::read() {
   const ZipEntry& tree = directory_.find(folder_ + std::string(kTree))->second;
   pickle_ = read_pickle(content(tree), {.globals = kGlobals}, source_);
   visit(pickle_.root, "", 0);
+  result_.file = file_;
   return std::move(result_);
 }
 

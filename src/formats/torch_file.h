@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 
+#include "base/file.h"
 #include "tensor/tensor.h"
 
 namespace vila::formats {
@@ -19,6 +21,7 @@ namespace vila::formats {
 struct TorchFile {
   std::map<std::string, Tensor, std::less<>> tensors;
   std::map<std::string, std::string> texts;  // strings among them, e.g. names in AWQ search results
+  std::shared_ptr<const MappedFile> file{};  // what the tensors are views of
 };
 
 /// Whether the first bytes are those of a zip file, as PyTorch writes since version 1.6.

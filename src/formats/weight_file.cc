@@ -7,12 +7,18 @@
 
 namespace vila::formats {
 
-TensorMap read_weight_file(const std::filesystem::path& path) {
+WeightFile open_weight_file(const std::filesystem::path& path) {
   const MappedFile file(path);
   if (looks_like_zip(file.bytes()) || looks_like_legacy_torch(file.bytes())) {
-    return read_torch_file(path).tensors;
+    TorchFile torch = read_torch_file(path);
+    return {std::move(torch.tensors), std::move(torch.file)};
   }
-  return read_safetensors(path).tensors;
+  SafetensorsFile safetensors = read_safetensors(path);
+  return {std::move(safetensors.tensors), std::move(safetensors.file)};
+}
+
+TensorMap read_weight_file(const std::filesystem::path& path) {
+  return open_weight_file(path).tensors;
 }
 
 }  // namespace vila::formats

@@ -57,7 +57,7 @@ Weights read_shards(const fs::path& index) {
       fail(ErrorCode::not_found, "{}: shard \"{}\" is missing; download it beside the index",
            index.string(), shard);
     }
-    const TensorMap tensors = read_weight_file(path);
+    const auto [tensors, map] = open_weight_file(path);
     for (const std::string& name : names) {
       const auto found = tensors.find(name);
       if (found == tensors.end()) {
@@ -67,8 +67,14 @@ Weights read_shards(const fs::path& index) {
       weights.tensors.insert(*found);
     }
     weights.files.push_back(path);
+    weights.maps.push_back(map);
   }
   return weights;
+}
+
+Weights read_one_file(const fs::path& path) {
+  WeightFile file = open_weight_file(path);
+  return {std::move(file.tensors), {}, {path}, {std::move(file.file)}};
 }
 
 /// The file under one of the known names, or the only .pt file.
@@ -95,15 +101,15 @@ void set_quantised_apart(Weights& weights) {
       weights.tensors, [](const auto& item) { return item.first.ends_with(".qweight"); });
   if (!is_packed) return;
   const fs::path& file = weights.files.front();
-  weights.quantised = take_awq_linears(weights.tensors, awq_group(file), file.string());
+  weights.quantised =
+      take_awq_linears(weights.tensors, awq_group(file), {file.string(), weights.maps});
 }
 
 }  // namespace
 
 Weights read_weights(const fs::path& folder) {
   const fs::path file = find_weights(folder);
-  Weights weights =
-      file.extension() == ".json" ? read_shards(file) : Weights{read_weight_file(file), {}, {file}};
+  Weights weights = file.extension() == ".json" ? read_shards(file) : read_one_file(file);
   std::erase_if(weights.tensors, [](const auto& item) { return is_derived_buffer(item.first); });
   set_quantised_apart(weights);
   return weights;

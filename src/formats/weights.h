@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "formats/mapped_pages.h"
 #include "formats/quantised_matrix.h"
 #include "formats/weight_file.h"
 
@@ -14,6 +15,7 @@ struct Weights {
   TensorMap tensors;
   QuantisedMap quantised;
   std::vector<std::filesystem::path> files;
+  FileMaps maps{};  // the same files; tensors are views of them
 };
 
 /// Reads the weights of one folder, by the names that its files give: the first of
