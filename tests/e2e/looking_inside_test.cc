@@ -85,6 +85,20 @@ TEST_F(Inside, RenderGivesPromptStopAndIds) {
   EXPECT_EQ(std::count(prompt["ids"].begin(), prompt["ids"].end(), -200), 1);
 }
 
+TEST_F(Inside, RenderTakesTheTemplateInsideAModel) {
+  const std::filesystem::path folder = std::filesystem::path(VILA_SOURCE_DIR) /
+                                       "../shared/conformance/reference/nvila-lite-tiny/checkpoint";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is absent";
+  const std::string line = R"({"messages": [{"role": "user", "content": "Hi"}]})";
+  const auto prompt = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> command = {"render", "-m", folder.string()};
+    command.insert(command.end(), more.begin(), more.end());
+    return json_of(vila(command, line))["prompt"].get<std::string>();
+  };
+  EXPECT_NE(prompt({}).find("<|im_start|>user\nHi"), std::string::npos) << prompt({});
+  EXPECT_NE(prompt({"--template", "llama_2"}).find("[INST]"), std::string::npos);
+}
+
 TEST_F(Inside, InspectTellsPartsTensorsAndMemory) {
   const Json report = json_of(vila({"inspect", model().string(), "--tensors", "--memory",
                                     "--context", "64", "--images", "2", "--json"}));
