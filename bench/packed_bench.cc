@@ -15,16 +15,24 @@ struct Format {
   const char* name;
   int bits;
   int64_t group;
+  bool is_narrow = false;
 };
 
 /// Random codes; all scales and zero points 1.
 PackedMatrix random_weight(int64_t out, int64_t in, const Format& format) {
-  PackedMatrix matrix{.out = out, .in = in, .group = format.group, .bits = format.bits, .data = {}};
+  PackedMatrix matrix{.out = out,
+                      .in = in,
+                      .group = format.group,
+                      .bits = format.bits,
+                      .is_narrow = format.is_narrow,
+                      .data = {}};
   matrix.data = Tensor::empty(DType::u8, {PackedMatrix::bytes(out, in, format.group, format.bits)});
   Random random(1);
   uint8_t* byte = matrix.data.data<uint8_t>();
   for (int64_t i = 0; i < matrix.data.numel(); i += 4) {
-    const uint32_t word = random.next_u32();
+    // Narrow codes are those of 64 to 127 among [64, 192].
+    const uint32_t word =
+        format.is_narrow ? (random.next_u32() & 0x3f3f3f3fU) + 0x40404040U : random.next_u32();
     __builtin_memcpy(byte + i, &word, sizeof(word));
   }
   const int64_t group_bytes = matrix.code_bytes() + PackedMatrix::kLineBytes;
@@ -103,14 +111,23 @@ void bench_decode(benchmark::State& state, Machine& machine, const Decode& decod
 constexpr Format k4Bit{"g128", 4, 128};
 constexpr Format k4BitSmall{"g32", 4, 32};
 constexpr Format k8Bit{"int8", 8, 128};
+constexpr Format kNarrow{"narrow", 8, 1024, true};
 
-constexpr Product kProducts[] = {
-    {"vila2.7b_qkv", 256, 2560, 2560, k4Bit},       {"vila2.7b_gate", 256, 2560, 6912, k4Bit},
-    {"vila2.7b_down", 256, 6912, 2560, k4Bit},      {"vila2.7b_gate", 600, 2560, 6912, k4Bit},
-    {"vila2.7b_gate", 256, 2560, 6912, k4BitSmall}, {"vila7b_qkv", 256, 4096, 4096, k4Bit},
-    {"vila7b_down", 256, 11008, 4096, k4Bit},       {"clip_qkv", 577, 1024, 1024, k8Bit},
-    {"clip_fc1", 577, 1024, 4096, k8Bit},           {"clip_fc2", 577, 4096, 1024, k8Bit},
-    {"nano_qkv", 37, 256, 256, k4BitSmall},         {"nano_fc1", 148, 256, 1024, k8Bit}};
+constexpr Product kProducts[] = {{"vila2.7b_qkv", 256, 2560, 2560, k4Bit},
+                                 {"vila2.7b_gate", 256, 2560, 6912, k4Bit},
+                                 {"vila2.7b_down", 256, 6912, 2560, k4Bit},
+                                 {"vila2.7b_gate", 600, 2560, 6912, k4Bit},
+                                 {"vila2.7b_gate", 256, 2560, 6912, k4BitSmall},
+                                 {"vila7b_qkv", 256, 4096, 4096, k4Bit},
+                                 {"vila7b_down", 256, 11008, 4096, k4Bit},
+                                 {"clip_qkv", 577, 1024, 1024, k8Bit},
+                                 {"clip_fc1", 577, 1024, 4096, k8Bit},
+                                 {"clip_fc2", 577, 4096, 1024, k8Bit},
+                                 {"clip_qkv", 577, 1024, 1024, kNarrow},
+                                 {"clip_fc1", 577, 1024, 4096, kNarrow},
+                                 {"clip_fc2", 577, 4096, 1024, kNarrow},
+                                 {"nano_qkv", 37, 256, 256, k4BitSmall},
+                                 {"nano_fc1", 148, 256, 1024, k8Bit}};
 
 constexpr Decode kDecodes[] = {{"vila2.7b", 1, 2560, 6912, 4, k4Bit},
                                {"vila2.7b", 8, 2560, 6912, 4, k4Bit},

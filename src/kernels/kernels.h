@@ -67,6 +67,7 @@ struct PackedWeights {
   int64_t group;
   int bits;  // 4 or 8
   bool has_offsets;
+  bool is_narrow = false;  // 8 bits, all codes in [64, 192]
 };
 
 /// Rows of x in signed 8 bits with a scale for each row and group, as gemm_packed() reads them.

@@ -213,7 +213,8 @@ Tensor linear(Context& ctx, const Tensor& x, const PackedMatrix& weight, const T
                           .depth = weight.in,
                           .group = weight.group,
                           .bits = weight.bits,
-                          .has_offsets = weight.has_offsets};
+                          .has_offsets = weight.has_offsets,
+                          .is_narrow = weight.is_narrow};
   if (ctx.packed_activations == PackedActivations::int8) {
     multiply_int8(ctx, x, raw, bias, y);
     return y;

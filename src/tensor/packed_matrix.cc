@@ -114,8 +114,9 @@ f16 f16_at_least(float value) {
   return half;
 }
 
-/// One row of a tile from float weights.
-void quantise_row(std::span<const float> weights, int64_t row, const PackedMatrix& target) {
+/// One row of a tile from float weights; the largest of a group becomes `most_code`.
+void quantise_row(std::span<const float> weights, int64_t row, float most_code,
+                  const PackedMatrix& target) {
   const int64_t tile = row / kRows;
   const int64_t r = row % kRows;
   for (int64_t g = 0; g < target.groups(); ++g) {
@@ -124,7 +125,7 @@ void quantise_row(std::span<const float> weights, int64_t row, const PackedMatri
     float most = 0;
     for (const float w : group)
       most = std::isnan(w) ? w : std::max(most, std::abs(w));  // NaN stays: max(NaN, x) is NaN
-    const f16 scale = finite_f16(to_f32(f16_at_least(most / 127.0F)), "scale", row, g);
+    const f16 scale = finite_f16(to_f32(f16_at_least(most / most_code)), "scale", row, g);
     const float step = to_f32(scale);
     uint8_t* codes = codes_at(target, tile, g) + 4 * r;
     for (int64_t k = 0; k < target.group; ++k) {
@@ -136,6 +137,24 @@ void quantise_row(std::span<const float> weights, int64_t row, const PackedMatri
     line[r] = scale;
     line[kRows + r] = to_f16(128.0F);
   }
+}
+
+/// All rows; `kind` says what the matrix is but for its shape.
+PackedMatrix quantise_rows(const Tensor& weight, PackedMatrix kind, float most_code,
+                           ThreadPool* pool) {
+  VILA_CHECK(weight.rank() == 2 && is_weight_dtype(weight.dtype()), "weight is {}", weight.text());
+  kind.out = weight.dim(0);
+  kind.in = weight.dim(1);
+  const PackedMatrix target = allocate(kind);
+  for_each_tile(target, pool, [&](int64_t tile) {
+    const int64_t begin = tile * kRows;
+    const int64_t end = std::min(begin + kRows, target.out);
+    const Tensor rows = weight.rows(begin, end).to(DType::f32);
+    for (int64_t row = begin; row < end; ++row) {
+      quantise_row(rows.rows(row - begin, row - begin + 1).values<float>(), row, most_code, target);
+    }
+  });
+  return target;
 }
 
 }  // namespace
@@ -185,17 +204,12 @@ PackedMatrix pack(const Q4Matrix& matrix, ThreadPool* pool) {
 }
 
 PackedMatrix quantise_rows_8bit(const Tensor& weight, int64_t group, ThreadPool* pool) {
-  VILA_CHECK(weight.rank() == 2 && is_weight_dtype(weight.dtype()), "weight is {}", weight.text());
-  const PackedMatrix target =
-      allocate({.out = weight.dim(0), .in = weight.dim(1), .group = group, .bits = 8, .data = {}});
-  for_each_tile(target, pool, [&](int64_t tile) {
-    const int64_t begin = tile * kRows;
-    const int64_t end = std::min(begin + kRows, target.out);
-    const Tensor rows = weight.rows(begin, end).to(DType::f32);
-    for (int64_t row = begin; row < end; ++row)
-      quantise_row(rows.rows(row - begin, row - begin + 1).values<float>(), row, target);
-  });
-  return target;
+  return quantise_rows(weight, {.group = group, .bits = 8, .data = {}}, 127.0F, pool);
+}
+
+PackedMatrix quantise_rows_narrow(const Tensor& weight, int64_t group, ThreadPool* pool) {
+  return quantise_rows(weight, {.group = group, .bits = 8, .is_narrow = true, .data = {}}, 64.0F,
+                       pool);
 }
 
 Tensor dequantise(const PackedMatrix& matrix) {

@@ -160,5 +160,25 @@ TEST(QuantiseRows8Bit, RefusesWhatIsNotFinite) {
   EXPECT_THROW(quantise_rows_8bit(Tensor::zeros(DType::f32, {1, 8}), 3), Error);
 }
 
+TEST(QuantiseRowsNarrow, IsWithinHalfAStepAndWithin64OfTheZero) {
+  const Tensor weight = normal_weight({19, 96}, DType::f32);
+  const PackedMatrix packed = quantise_rows_narrow(weight, 32);
+  EXPECT_TRUE(packed.is_narrow);
+  EXPECT_FALSE(quantise_rows_8bit(weight, 32).is_narrow);
+  const Tensor result = dequantise(packed);
+  bool has_extreme = false;
+  for (int64_t row = 0; row < 19; ++row) {
+    for (int64_t k = 0; k < 96; ++k) {
+      const int code = packed.code(row, k);
+      ASSERT_GE(code, 64);
+      ASSERT_LE(code, 192);
+      has_extreme = has_extreme || code == 64 || code == 192;
+      ASSERT_NEAR(result.data<float>()[row * 96 + k], weight.data<float>()[row * 96 + k],
+                  packed.scale(row, k / 32) * 0.501F);
+    }
+  }
+  EXPECT_TRUE(has_extreme) << "the range is not used";
+}
+
 }  // namespace
 }  // namespace vila

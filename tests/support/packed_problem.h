@@ -29,10 +29,16 @@ inline Floats normal_values(int64_t count, uint64_t seed) {
   return values;
 }
 
-/// What kind of weights: 4 bits with whole zero points, 4 bits with any offsets, 8 bits.
-enum class Kind { zero_points, offsets, bytes };
+/// What kind of weights: 4 bits with whole zero points, 4 bits with any offsets, 8 bits, narrow
+/// ones (PackedMatrix::is_narrow).
+enum class Kind { zero_points, offsets, bytes, narrow };
 
-inline constexpr Kind kKinds[] = {Kind::zero_points, Kind::offsets, Kind::bytes};
+inline constexpr Kind kKinds[] = {Kind::zero_points, Kind::offsets, Kind::bytes, Kind::narrow};
+
+/// Whether the group may be any multiple of 4.
+inline bool is_8bit(Kind kind) {
+  return kind == Kind::bytes || kind == Kind::narrow;
+}
 
 /// y [rows, columns] = x [rows, depth] by W, whose scales are one for each `group` of the depth.
 struct Shape3 {
@@ -48,10 +54,11 @@ struct Shape3 {
 };
 
 inline PackedMatrix random_weight(const Shape3& shape, Kind kind) {
-  if (kind == Kind::bytes) {
+  if (is_8bit(kind)) {
     const Floats values = normal_values(shape.columns * shape.depth, 5);
-    return quantise_rows_8bit(Tensor::view(DType::f32, {shape.columns, shape.depth}, values.data()),
-                              shape.group);
+    const Tensor weight = Tensor::view(DType::f32, {shape.columns, shape.depth}, values.data());
+    return kind == Kind::bytes ? quantise_rows_8bit(weight, shape.group)
+                               : quantise_rows_narrow(weight, shape.group);
   }
   Random random(6);
   Q4Matrix matrix = Q4Matrix::zeros(shape.columns, shape.depth, shape.group);
@@ -71,7 +78,8 @@ inline PackedWeights raw(const PackedMatrix& matrix) {
           .depth = matrix.in,
           .group = matrix.group,
           .bits = matrix.bits,
-          .has_offsets = matrix.has_offsets};
+          .has_offsets = matrix.has_offsets,
+          .is_narrow = matrix.is_narrow};
 }
 
 /// Rows of x as quantise_rows() leaves them.

@@ -4,12 +4,35 @@ import pathlib
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 
 import check_layers  # noqa: E402
 import code_stats  # noqa: E402
+import roofline  # noqa: E402
+
+
+class Roofline(unittest.TestCase):
+    REPORT = {"cpu": "a CPU", "isa": "avx2", "threads": 2, "model": "m",
+              "limits": {"f32_gflops": 200.0, "int8_gops": 600.0, "read_gb_s": 30.0},
+              "text": {"prompt_tokens": 100, "prefill_tok_s": 60.0, "decode_tok_s": 15.0, "peak": "int8",
+                       "prefill_share_of_peak": 0.5, "decode_share_of_read_bandwidth": 0.8}}
+
+    def test_points_follow_from_the_shares(self):
+        decode, prefill = roofline.points(self.REPORT)
+        # 300 Gop/s at 60 tok/s are 5 Gop a token; 24 GB/s at 15 tok/s are 1.6 GB a token.
+        self.assertEqual(decode[0], "m decode")
+        self.assertAlmostEqual(decode[1], 5 / 1.6)
+        self.assertAlmostEqual(decode[2], 75)
+        self.assertAlmostEqual(prefill[1], 100 * 5 / 1.6)
+        self.assertAlmostEqual(prefill[2], 300)
+
+    def test_the_picture_is_xml_with_every_point(self):
+        root = xml.etree.ElementTree.fromstring(roofline.draw([self.REPORT, self.REPORT]))
+        circles = [e for e in root.iter() if e.tag.endswith("circle")]
+        self.assertEqual(len(circles), 4)
 
 
 class Tree(unittest.TestCase):

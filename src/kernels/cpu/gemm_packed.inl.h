@@ -20,11 +20,49 @@ inline constexpr int64_t kPackedRows = 16;  // rows of W in a tile
 inline constexpr int64_t kLineBytes = 64;
 inline constexpr int kTileLanes = static_cast<int>(kPackedRows / kLanes);  // vectors in a tile
 // How far ahead, in bytes, codes are asked for where they come from memory.
-inline constexpr int64_t kCodesAhead = 4096;
+inline constexpr int64_t kCodesAhead = 2048;
 // Codes split once for all rows of x; they share L1 with a panel of x.
 inline constexpr int64_t kSplitBytes = 12 << 10;
+// The same of narrow bytes, which are multiplied a whole group at a time.
+inline constexpr int64_t kNarrowBytes = 20 << 10;
+inline constexpr int64_t kMaxNarrowGroup = (kNarrowBytes - kLineBytes) / kPackedRows;
+// What narrow bytes are lowered by, so that code * activation leaves room for a second product in
+// 16 bits: codes of [64, 192] become [0, 128], and 2 * 128 * 127 < 2^15.
+inline constexpr uint8_t kNarrowLowering = 64;
 // Codes of x that may be counted on to stay in L2 beside the rest.
 inline constexpr int64_t kResidentCodes = 128 << 10;
+
+/// Parts of each packed line into a line of their own, group by group; scales are copied.
+inline void split_lines(const uint8_t* packed, int64_t lines, int64_t groups, uint8_t* split) {
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t line = 0; line < lines; ++line) {
+      __builtin_prefetch(packed + kCodesAhead);
+      for (int v = 0; v < kTileLanes; ++v) {
+        const Codes codes = isa::load_codes(packed + v * 4 * kLanes);
+        isa::store_codes(split + v * 4 * kLanes, isa::low_nibbles(codes));
+        isa::store_codes(split + kLineBytes + v * 4 * kLanes, isa::high_nibbles(codes));
+      }
+      packed += kLineBytes;
+      split += 2 * kLineBytes;
+    }
+    __builtin_memcpy(split, packed, kLineBytes);
+    packed += kLineBytes;
+    split += kLineBytes;
+  }
+}
+
+/// Lines of narrow bytes, lowered; scales are copied.
+inline void lower_lines(const uint8_t* packed, int64_t lines, int64_t groups, uint8_t* lowered) {
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t i = 0; i < lines * kLineBytes; ++i)
+      lowered[i] = static_cast<uint8_t>(packed[i] - kNarrowLowering);
+    packed += lines * kLineBytes;
+    lowered += lines * kLineBytes;
+    __builtin_memcpy(lowered, packed, kLineBytes);
+    packed += kLineBytes;
+    lowered += kLineBytes;
+  }
+}
 
 /// How a tile reads codes. A line of 64 bytes holds two parts of 4 bits (4-bit codes: two steps of
 /// k; 8-bit codes as nibbles: two planes of one step), packed or split before into two lines; or 8
@@ -36,7 +74,11 @@ struct Source {
   static constexpr int kParts = kSteps * kPlanes;
   static constexpr int64_t kStride = kIsSplit ? kParts * kLineBytes : kLineBytes;
   static constexpr bool kIsBytes = kSteps == 1;
+  static constexpr bool kHasByteZero = kIsBytes;  // taken off in integers
+  static constexpr bool kAddsPairs = false;       // to 32 bits at once, see LoweredBytes
   static constexpr int64_t kLinesOfPartial = isa::kPartialSteps / kSteps;
+  /// Makes what a split source reads out of packed groups.
+  static constexpr auto prepare = split_lines;
 
   /// The parts of kLanes rows.
   static void load(const uint8_t* line, Codes (&part)[kParts]) {
@@ -51,10 +93,24 @@ struct Source {
   }
 
   /// Asks for what will be read: further on where codes are read in place; else the codes that will
-  /// be split next, so that memory does not rest while the core multiplies.
+  /// be split next, so that memory does not rest while the core multiplies. Codes that are read in
+  /// place are not needed again: past L2, they leave what is in it alone, and no line has to move
+  /// to L3 to make room for them.
   static void prefetch(const uint8_t* line, const uint8_t* next) {
-    __builtin_prefetch(kIsSplit ? next : line + kCodesAhead);
+    if constexpr (kIsSplit) {
+      __builtin_prefetch(next);
+    } else {
+      __builtin_prefetch(line + kCodesAhead, 0, 0);
+    }
   }
+};
+
+/// Lowered narrow bytes (kNarrowLowering), where bytes would have to go as two planes of nibbles: a
+/// step goes straight into sums of 32 bits, in three operations instead of four and a half.
+struct LoweredBytes : Source<1, 1, true> {
+  static constexpr bool kAddsPairs = true;
+  static constexpr bool kHasByteZero = false;
+  static constexpr auto prepare = lower_lines;
 };
 
 using Nibbles = Source<2, 1, false>;
@@ -87,6 +143,12 @@ constexpr int dot_vectors(int sums_of_vector) {
   return vectors;
 }
 
+/// Whether the table takes two vectors of codes at once.
+template <typename Sum>
+concept TakesTwo = requires(Sum (&sum)[2], const Codes (&codes)[2], Quad x) {
+  accumulate_two(sum, codes, x);  // of namespace isa
+};
+
 template <typename From, int kRows>
 struct Dots {
   static constexpr int kVectors = dot_vectors(From::kPlanes * kRows);
@@ -111,27 +173,59 @@ struct Dots {
     }
   }
 
+  /// sum, a Partial or (kAddsPairs) a Sums, with one dot product more.
+  template <typename Sum>
+  static Sum add_product(Sum sum, Codes codes, Quad quad) {
+    if constexpr (From::kAddsPairs) {
+      return accumulate_pairs(sum, codes, quad);  // of namespace isa, where bytes have two planes
+    } else {
+      return isa::accumulate(sum, codes, quad);
+    }
+  }
+
+  /// Everything that one quad of row m is multiplied with. Sums known to be zero are left to the
+  /// compiler, which then adds nothing.
+  template <bool kIsFirst, typename Sum>
+  static void add_row(const Codes (&part)[kVectors][kParts], int step, Quad quad, int m,
+                      Sum (&sum)[From::kPlanes][kRows][kVectors]) {
+    constexpr int kPlanes = From::kPlanes;
+    if constexpr (!kIsFirst && kPlanes * kVectors == 2 && TakesTwo<Sum>) {
+      constexpr int kPlane = kPlanes - 1;
+      constexpr int kVector = kVectors - 1;
+      Sum both[2] = {sum[0][m][0], sum[kPlane][m][kVector]};
+      const Codes codes[2] = {part[0][step * kPlanes], part[kVector][step * kPlanes + kPlane]};
+      accumulate_two(both, codes, quad);
+      sum[0][m][0] = both[0];
+      sum[kPlane][m][kVector] = both[1];
+    } else {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+#pragma GCC unroll 2
+        for (int plane = 0; plane < kPlanes; ++plane)
+          sum[plane][m][v] = add_product(sum[plane][m][v], part[v][step * kPlanes + plane], quad);
+      }
+    }
+  }
+
+  /// One step of a line.
+  template <bool kIsFirst, typename Sum>
+  static void add_step(const Codes (&part)[kVectors][kParts], int step, const int8_t* x,
+                       Sum (&sum)[From::kPlanes][kRows][kVectors]) {
+#pragma GCC unroll 16
+    for (int m = 0; m < kRows; ++m)
+      add_row<kIsFirst>(part, step, isa::broadcast(x + 4 * (step * kRows + m)), m, sum);
+  }
+
   /// One line of codes times its four or eight activations of each row.
-  static void add_line(const uint8_t* line, const int8_t* x, AllPartials& sum) {
+  template <bool kIsFirst, typename Sum>
+  static void add_line(const uint8_t* line, const int8_t* x,
+                       Sum (&sum)[From::kPlanes][kRows][kVectors]) {
     Codes part[kVectors][kParts];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v)
       From::load(line + v * 4 * kLanes, part[v]);
-#pragma GCC unroll 2
-    for (int step = 0; step < From::kSteps; ++step) {
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-        const Quad quad = isa::broadcast(x + 4 * (step * kRows + m));
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) {
-#pragma GCC unroll 2
-          for (int plane = 0; plane < From::kPlanes; ++plane) {
-            sum[plane][m][v] =
-                isa::accumulate(sum[plane][m][v], part[v][step * From::kPlanes + plane], quad);
-          }
-        }
-      }
-    }
+    add_step<kIsFirst>(part, 0, x, sum);
+    if constexpr (From::kSteps == 2) add_step<false>(part, 1, x, sum);
   }
 
   /// Where the lines of a group are.
@@ -147,33 +241,45 @@ struct Dots {
     }
   };
 
-  /// The sums of `lines` <= kLinesOfPartial lines.
-  static void sum_lines(Lines at, int64_t lines, AllPartials& sum) {
+  /// sum += the line at `at`, and on to the next.
+  template <bool kIsFirst, typename AnySums>
+  static void take_line(Lines& at, AnySums& sum) {
+    From::prefetch(at.codes, at.next);
+    add_line<kIsFirst>(at.codes, at.x, sum);
+    at.advance(1);
+  }
+
+  /// total += `lines` <= kLinesOfPartial lines, by way of partial sums. Unrolled where `lines` is a
+  /// constant.
+  static void gather_lines(Lines& at, int64_t lines, AllSums& total) {
+    AllPartials sum;
     for_each_sum([&](int plane, int m, int v) { sum[plane][m][v] = isa::no_partial(); });
-    for (int64_t line = 0; line < lines; ++line) {
-      From::prefetch(at.codes, at.next);
-      add_line(at.codes, at.x, sum);
-      at.advance(1);
-    }
+    take_line<true>(at, sum);
+    for (int64_t line = 1; line < lines; ++line)
+      take_line<false>(at, sum);
+    for_each_sum([&](int plane, int m, int v) {
+      total[plane][m][v] = isa::gather(total[plane][m][v], sum[plane][m][v]);
+    });
   }
 
   static void sum_group(Lines at, int64_t lines, AllSums& total) {
     for_each_sum([&](int plane, int m, int v) { total[plane][m][v] = isa::no_sums(); });
-    const int64_t step = kIsUnbounded ? lines : From::kLinesOfPartial;
-    int64_t line = 0;
-    do {
-      AllPartials sum;
-      sum_lines(at, least(step, lines - line), sum);
-      for_each_sum([&](int plane, int m, int v) {
-        total[plane][m][v] = isa::gather(total[plane][m][v], sum[plane][m][v]);
-      });
-      at.advance(step);
-      line += step;
-    } while (!kIsUnbounded && line < lines);
+    if constexpr (From::kAddsPairs) {
+      for (int64_t line = 0; line < lines; ++line)
+        take_line<false>(at, total);
+    } else if constexpr (kIsUnbounded) {
+      gather_lines(at, lines, total);
+    } else {
+      for (; lines >= From::kLinesOfPartial; lines -= From::kLinesOfPartial)
+        gather_lines(at, From::kLinesOfPartial, total);
+      if (lines > 0) gather_lines(at, lines, total);
+    }
   }
 
   /// What multiplies the sum of a row of x: the offsets, or what the zero points amount to.
   static F32 shift_of(const f16* scales, F32 scale, bool has_offsets) {
+    if constexpr (From::kIsBytes)
+      return isa::mul(scale, isa::set(static_cast<float>(kNarrowLowering) - 128.0F));
     const F32 shift = isa::widen(scales + kPackedRows);
     return has_offsets ? shift : isa::sub(isa::zero(), isa::mul(scale, shift));
   }
@@ -191,7 +297,7 @@ struct Dots {
         Sums sum = sums[0][m][v];
         if constexpr (From::kPlanes == 2) sum = isa::join_planes(sum, sums[1][m][v]);
         F32 term;
-        if constexpr (From::kIsBytes) {
+        if constexpr (From::kHasByteZero) {
           term = isa::mul(scale, isa::to_float(isa::without_byte_zero(sum, x_sum)));
         } else {
           term = isa::fma(scale, isa::to_float(sum), isa::mul(shift, isa::set(x_sum)));
@@ -306,25 +412,6 @@ void multiply_dots(const PackedGemmArgs& args, const DotBlock& block) {
   }
 }
 
-/// Parts of each packed line into a line of their own, group by group; scales are copied.
-inline void split_lines(const uint8_t* packed, int64_t lines, int64_t groups, uint8_t* split) {
-  for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t line = 0; line < lines; ++line) {
-      __builtin_prefetch(packed + kCodesAhead);
-      for (int v = 0; v < kTileLanes; ++v) {
-        const Codes codes = isa::load_codes(packed + v * 4 * kLanes);
-        isa::store_codes(split + v * 4 * kLanes, isa::low_nibbles(codes));
-        isa::store_codes(split + kLineBytes + v * 4 * kLanes, isa::high_nibbles(codes));
-      }
-      packed += kLineBytes;
-      split += 2 * kLineBytes;
-    }
-    __builtin_memcpy(split, packed, kLineBytes);
-    packed += kLineBytes;
-    split += kLineBytes;
-  }
-}
-
 /// How a call goes through W: blocks of groups of one tile at a time.
 struct Walk {
   int64_t lines;         // of codes in a packed group
@@ -357,6 +444,19 @@ Walk plan_walk(const PackedGemmArgs& args) {
   return walk;
 }
 
+/// Narrow bytes are lowered whatever the number of rows, so that a row has the same bits in all
+/// calls.
+inline Walk plan_lowered_walk(const PackedGemmArgs& args) {
+  const PackedWeights& w = args.weight;
+  Walk walk{};
+  walk.lines = w.group * kPackedRows / kLineBytes;
+  walk.groups = w.depth / w.group;
+  walk.is_split = true;
+  walk.is_tile_by_tile = (args.row_end - args.row_begin) * w.depth <= kResidentCodes;
+  walk.step = kNarrowBytes / walk.group_bytes();
+  return walk;
+}
+
 /// Groups [g, g + step) of the tile at column n; `split` is scratch.
 template <typename InPlace, typename Split>
 void multiply_at(const PackedGemmArgs& args, const Walk& walk, int64_t n, int64_t g,
@@ -366,7 +466,7 @@ void multiply_at(const PackedGemmArgs& args, const Walk& walk, int64_t n, int64_
   DotBlock block{n, g, least(walk.step, walk.groups - g), codes, codes};
   block.next += walk.is_tile_by_tile ? block.groups * walk.group_bytes() : walk.tile_bytes();
   if (walk.is_split) {
-    split_lines(codes, walk.lines, block.groups, split);
+    Split::prepare(codes, walk.lines, block.groups, split);
     block.codes = split;
     multiply_dots<Split>(args, block);
   } else {
@@ -375,9 +475,8 @@ void multiply_at(const PackedGemmArgs& args, const Walk& walk, int64_t n, int64_
 }
 
 template <typename InPlace, typename Split>
-void multiply_packed(const PackedGemmArgs& args) {
-  alignas(64) uint8_t split[kSplitBytes];
-  const Walk walk = plan_walk<Split>(args);
+void multiply_packed(const PackedGemmArgs& args, const Walk& walk) {
+  alignas(64) uint8_t split[kNarrowBytes > kSplitBytes ? kNarrowBytes : kSplitBytes];
   if (walk.is_tile_by_tile) {
     for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows) {
       for (int64_t g = 0; g < walk.groups; g += walk.step)
@@ -391,12 +490,28 @@ void multiply_packed(const PackedGemmArgs& args) {
   }
 }
 
+/// Whether the table has the products of narrow bytes.
+template <typename Sum>
+concept AddsPairs = requires(Sum sum, Codes codes, Quad x) {
+  accumulate_pairs(sum, codes, x);  // of namespace isa
+};
+
+/// 8-bit codes; Sum is isa::Sums.
+template <typename Sum>
+void multiply_bytes(const PackedGemmArgs& args) {
+  if constexpr (AddsPairs<Sum>) {
+    if (args.weight.is_narrow && args.weight.group <= kMaxNarrowGroup)
+      return multiply_packed<LoweredBytes, LoweredBytes>(args, plan_lowered_walk(args));
+  }
+  multiply_packed<Bytes, SplitBytes>(args, plan_walk<SplitBytes>(args));
+}
+
 void gemm_packed(const PackedGemmArgs& args) noexcept {
   if (args.row_begin >= args.row_end) return;
   if (args.weight.bits == 4) {
-    multiply_packed<Nibbles, SplitNibbles>(args);
+    multiply_packed<Nibbles, SplitNibbles>(args, plan_walk<SplitNibbles>(args));
   } else {
-    multiply_packed<Bytes, SplitBytes>(args);
+    multiply_bytes<Sums>(args);
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cpu/gemm_packed.inl.h"
 #include "kernels/cpu/norm.inl.h"
 #include "kernels/kernels.h"
 
@@ -33,31 +34,44 @@ float fma_loop(int64_t rounds) noexcept {
   return isa::reduce_add(total);
 }
 
-// Distinct pairs of codes and activations, so that no product is computed once for two sums.
+// Vectors of codes and quads of activations; each pair has a sum of its own, as many as the latency
+// of a dot product asks for, as far as registers hold them beside the rest.
 inline constexpr int64_t kDotCodes = 2;
-// As many sums as the latency of a dot product asks for, as far as registers hold them.
-inline constexpr int64_t kDotChains = isa::kDotSums < kFmaChains ? isa::kDotSums : kFmaChains;
-inline constexpr int64_t kDotQuads = kDotChains / kDotCodes;
+inline constexpr int64_t kDotQuads = isa::kDotSums < 8 ? 3 : isa::kDotSums < 12 ? 4 : 6;
+inline constexpr int64_t kDotChains = kDotCodes * kDotQuads;
 inline constexpr int64_t kDotLoopOps = 2 * 4 * kDotChains * kLanes;
 
+/// sum[c] += codes[c] times quad.
+template <typename Sum>
+inline void add_dots(Sum (&sum)[kDotChains], int64_t q, const isa::Codes (&codes)[kDotCodes],
+                     isa::Quad quad) {
+  if constexpr (TakesTwo<Sum>) {
+    Sum both[kDotCodes] = {sum[kDotCodes * q], sum[kDotCodes * q + 1]};
+    accumulate_two(both, codes, quad);
+    sum[kDotCodes * q] = both[0];
+    sum[kDotCodes * q + 1] = both[1];
+  } else {
+    for (int64_t c = 0; c < kDotCodes; ++c)
+      sum[kDotCodes * q + c] = isa::accumulate(sum[kDotCodes * q + c], codes[c], quad);
+  }
+}
+
 int32_t dot_loop(const uint8_t* data, int64_t rounds) noexcept {
-  isa::Partial sum[kDotCodes][kDotQuads];
+  isa::Partial sum[kDotChains];
+#pragma GCC unroll 16
   for (int64_t c = 0; c < kDotChains; ++c)
-    sum[c % kDotCodes][c / kDotCodes] = isa::no_partial();
+    sum[c] = isa::no_partial();
   for (int64_t i = 0; i < rounds; ++i) {
     const uint8_t* at = data + i % 8 * 64;  // so that no product can be hoisted out of the loop
     const isa::Codes codes[kDotCodes] = {isa::load_codes(at), isa::load_codes(at + 64)};
 #pragma GCC unroll 16
-    for (int64_t q = 0; q < kDotQuads; ++q) {
-      const isa::Quad quad = isa::broadcast(reinterpret_cast<const int8_t*>(at) + 4 * q);
-#pragma GCC unroll 2
-      for (int64_t c = 0; c < kDotCodes; ++c)
-        sum[c][q] = isa::accumulate(sum[c][q], codes[c], quad);
-    }
+    for (int64_t q = 0; q < kDotQuads; ++q)
+      add_dots(sum, q, codes, isa::broadcast(reinterpret_cast<const int8_t*>(at) + 4 * q));
   }
   int32_t total = 0;
+#pragma GCC unroll 16
   for (int64_t c = 0; c < kDotChains; ++c)
-    total ^= isa::first_lane(sum[c % kDotCodes][c / kDotCodes]);
+    total ^= isa::first_lane(sum[c]);
   return total;
 }
 

@@ -28,6 +28,11 @@ inline Partial accumulate(Partial sum, Codes codes, Quad x) {
   return {_mm512_add_epi16(sum.value, _mm512_maddubs_epi16(codes.value, x.value))};
 }
 
+inline Sums accumulate_pairs(Sums sum, Codes codes, Quad x) {
+  const __m512i pairs = _mm512_maddubs_epi16(codes.value, x.value);
+  return {_mm512_add_epi32(sum.value, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+
 inline Sums gather(Sums total, Partial sum) {
   const __m512i pairs = _mm512_madd_epi16(sum.value, _mm512_set1_epi16(1));
   return {_mm512_add_epi32(total.value, pairs)};

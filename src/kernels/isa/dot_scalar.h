@@ -33,7 +33,9 @@ struct Partial {
 inline constexpr int kDotRows = 2;  // rows of x in a tile
 inline constexpr int kDotSums = 8;  // partial sums that the registers hold beside codes and x
 inline constexpr int64_t kPartialSteps = int64_t{1} << 30;
-// How many parts a code of 8 bits is cut into before accumulate() takes it: 1, or 2 nibbles.
+// How many parts a code of 8 bits is cut into before accumulate() takes it: 1, or 2 nibbles. Where
+// it is 2, there may also be accumulate_pairs(Sums, Codes, Quad): accumulate() of codes up to 128
+// straight into the 32-bit sum, faster than two planes.
 inline constexpr int kBytePlanes = 1;
 
 inline Codes load_codes(const uint8_t* x) {
@@ -81,6 +83,9 @@ inline Partial accumulate(Partial sum, Codes codes, Quad x) {
   }
   return sum;
 }
+
+// A table may also have accumulate_two(Partial (&sum)[2], const Codes (&codes)[2], Quad): both at
+// once, where the order of instructions matters.
 
 /// total + sum.
 inline Sums gather(Sums total, Partial sum) {
