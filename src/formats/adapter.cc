@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "formats/lora.h"
 
 namespace vila::formats {
 namespace {
@@ -18,16 +17,9 @@ constexpr double kDeltaNorm = 0.05;  // mean magnitude; differences that trainin
 constexpr int64_t kFewValues = 8;    // of so narrow a norm nothing can be said
 
 /// Replaces or adds the tensors of one file of a training run.
-void put_whole(const fs::path& file, TensorMap& weights) {
-  for (const auto& [saved, tensor] : read_weight_file(file)) {
-    const std::string name = flat_training_name(saved);
-    const auto found = weights.find(name);
-    if (found != weights.end() && !(found->second.shape() == tensor.shape())) {
-      fail(ErrorCode::invalid_model, "{}: \"{}\": expected {} as in the base, found {}",
-           file.string(), name, found->second.shape().text(), tensor.shape().text());
-    }
-    weights.insert_or_assign(name, tensor);
-  }
+void put_whole(const fs::path& file, const AdaptedWeights& weights) {
+  for (const auto& [saved, tensor] : read_weight_file(file))
+    replace_whole(flat_training_name(saved), tensor, file.string(), weights);
 }
 
 /// delta + base over the elements of `base`, which are the first of `delta`.
@@ -52,12 +44,13 @@ bool is_beginning(const std::string& name, const Tensor& delta, const Tensor& ba
 
 }  // namespace
 
-void merge_adapter(const fs::path& folder, FolderKind kind, TensorMap& weights) {
+void apply_adapter(const fs::path& folder, FolderKind kind, AdapterPlace place,
+                   const AdaptedWeights& weights) {
   if (kind == FolderKind::projector) return put_whole(folder / "mm_projector.bin", weights);
   VILA_CHECK(kind == FolderKind::lora);
   const fs::path whole = folder / "non_lora_trainables.bin";
   if (fs::exists(whole)) put_whole(whole, weights);
-  merge_lora(folder, weights);
+  apply_lora(folder, place, weights);
 }
 
 void add_base(TensorMap& delta, const TensorMap& base, const std::string& source) {

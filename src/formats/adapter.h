@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "formats/lora.h"
 #include "formats/model_source.h"
 #include "formats/weight_file.h"
 
@@ -10,11 +11,13 @@ namespace vila::formats {
 
 /// Puts what a folder holds onto the weights of its base (names of the flat layout):
 ///
-/// lora       non_lora_trainables.bin replaces or adds whole tensors, then merge_lora();
+/// lora       non_lora_trainables.bin replaces or adds whole tensors, then apply_lora();
 /// projector  mm_projector.bin adds or replaces the projector.
 ///
+/// @param place  of the low-rank part
 /// @throws Error{invalid_model} naming file, tensor, expected and found; Error{not_found}.
-void merge_adapter(const std::filesystem::path& folder, FolderKind kind, TensorMap& weights);
+void apply_adapter(const std::filesystem::path& folder, FolderKind kind, AdapterPlace place,
+                   const AdaptedWeights& weights);
 
 /// Turns the differences that a delta checkpoint holds into weights, by adding those of the base.
 /// A table of embeddings may have more rows than the base's: those are whole already. So are

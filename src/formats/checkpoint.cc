@@ -169,7 +169,8 @@ Checkpoint open_whole(const ModelSource& source) {
 /// A base with an adapter or a projector put onto it.
 Checkpoint open_merged(const ModelSource& source, const fs::path& folder, FolderKind kind) {
   Checkpoint checkpoint = open_checkpoint(base_of(source, kind));
-  merge_adapter(folder, kind, checkpoint.tensors);
+  apply_adapter(folder, kind, source.adapter,
+                {checkpoint.tensors, checkpoint.quantised, checkpoint.changes});
   checkpoint.files.push_back(folder);
   if (has_tokenizer(folder)) checkpoint.tokenizer_folder = folder;
   if (!fs::exists(folder / "config.json") || has_three_folders(checkpoint.folder))
@@ -240,6 +241,8 @@ int64_t Checkpoint::weight_bytes() const {
     sum += static_cast<int64_t>(tensor.nbytes());
   for (const auto& [name, matrix] : quantised)
     sum += matrix.bytes();
+  for (const auto& [module, change] : changes)
+    sum += change.bytes();
   return sum;
 }
 

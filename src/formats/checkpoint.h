@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/lora.h"
 #include "formats/model_source.h"
 #include "formats/quantised_matrix.h"
 #include "tensor/tensor.h"
@@ -21,6 +22,7 @@ struct Checkpoint {
   std::filesystem::path folder;  // of config.json and tokenizer; of a single file a temporary one
   std::map<std::string, Tensor, std::less<>> tensors;
   QuantisedMap quantised{};                  // those of 4 or 8 bits, not among `tensors`
+  ChangeMap changes{};                       // of an adapter, beside the two above
   std::vector<std::filesystem::path> files;  // weight files, for messages and `vila inspect`
   std::filesystem::path vision_folder;  // where the tower's config.json stands; empty: no tower
   std::filesystem::path tokenizer_folder{};    // at or below which the tokenizer stands
@@ -64,7 +66,8 @@ std::filesystem::path folder_of_weights(const std::filesystem::path& file);
 /// "model.mm_projector.1", every tower stands below
 /// "model.vision_tower.vision_tower.vision_model.".
 ///
-/// Adapters and projectors (formats/model_source.h) are merged into their base; where source.base
+/// Adapters and projectors (formats/model_source.h) are put onto their base as source.adapter says
+/// (Checkpoint::changes is empty where all is merged); where source.base
 /// is given and the model is whole, its weights are differences to that base. The config is the
 /// folder's own where it has one and the base is not of three folders.
 /// @throws Error{not_found | invalid_model} naming folder and file.

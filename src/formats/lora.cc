@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <thread>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxRank = 1 << 16;
+constexpr std::string_view kTable = "model.embed_tokens";
+constexpr std::string_view kHead = "lm_head";
 constexpr int64_t kGrain = 16;  // rows that one thread merges at a time
 
 /// What an adapter has for one module.
@@ -107,164 +108,195 @@ void add_product(std::span<float> row, const float* left, const Tensor& right, d
   }
 }
 
-void rescale(std::span<float> row, float magnitude) {
+/// A module of the adapter with the matrices that change one of the base, in f32.
+struct Product {
+  Tensor left;       // [rows, r]
+  Tensor right;      // [r, columns]
+  Tensor magnitude;  // [rows] of DoRA, or undefined
+  double scale;
+};
+
+Product product_of(const LowRank& low, double scale) {
+  const Tensor a = low.a->to(DType::f32);
+  const Tensor b = low.b->to(DType::f32);
+  return {.left = low.is_embedding ? transposed(a) : b,
+          .right = low.is_embedding ? transposed(b) : a,
+          .magnitude = low.magnitude ? low.magnitude->to(DType::f32) : Tensor(),
+          .scale = scale};
+}
+
+/// Calls use(i, V_i) for every row of V = W + scale · left · right, on all cores.
+template <typename Use>
+void for_rows_of_sum(const Tensor& weight, const Product& product, const Use& use) {
+  const Tensor before = weight.to(DType::f32);
+  const auto width = static_cast<size_t>(weight.dim(1));
+  ThreadPool pool(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  pool.parallel_for(weight.dim(0), kGrain, [&](int64_t begin, int64_t end) {
+    std::vector<float> row(width);
+    for (int64_t i = begin; i < end; ++i) {
+      std::copy_n(before.data<float>() + i * weight.dim(1), width, row.begin());
+      add_product(row, product.left.data<float>() + i * product.left.dim(1), product.right,
+                  product.scale);
+      use(i, std::span<const float>(row));
+    }
+  });
+}
+
+double length(std::span<const float> row) {
   double squares = 0;
   for (const float value : row)
     squares += static_cast<double>(value) * static_cast<double>(value);
-  const auto factor = static_cast<float>(static_cast<double>(magnitude) / std::sqrt(squares));
-  for (float& value : row)
-    value *= factor;
+  return std::sqrt(squares);
+}
+
+/// m / |V_i|.
+float gain_of(const Product& product, int64_t i, std::span<const float> row) {
+  return static_cast<float>(static_cast<double>(product.magnitude.data<float>()[i]) / length(row));
 }
 
 /// The merged weight, of the type that it had.
-Tensor merged(const Tensor& weight, const LowRank& low, double scale) {
-  const Tensor a = low.a->to(DType::f32);
-  const Tensor b = low.b->to(DType::f32);
-  const Tensor left = low.is_embedding ? transposed(a) : b;   // [rows, r]
-  const Tensor right = low.is_embedding ? transposed(b) : a;  // [r, columns]
-  Tensor result = Tensor::empty(DType::f32, weight.shape());
-  const Tensor before = weight.to(DType::f32);
-  std::ranges::copy(before.values<float>(), result.values<float>().begin());
-  const Tensor magnitude = low.magnitude ? low.magnitude->to(DType::f32) : Tensor();
-  ThreadPool pool(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
-  pool.parallel_for(weight.dim(0), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto row = result.values<float>().subspan(static_cast<size_t>(i * weight.dim(1)),
-                                                      static_cast<size_t>(weight.dim(1)));
-      add_product(row, left.data<float>() + i * left.dim(1), right, scale);
-      if (low.magnitude) rescale(row, magnitude.data<float>()[i]);
-    }
+Tensor merged(const Tensor& weight, const Product& product) {
+  const Tensor result = Tensor::empty(DType::f32, weight.shape());
+  for_rows_of_sum(weight, product, [&](int64_t i, std::span<const float> row) {
+    const float gain = product.magnitude.defined() ? gain_of(product, i, row) : 1.0F;
+    float* target = result.data<float>() + i * weight.dim(1);
+    for (const float value : row)
+      *target++ = value * gain;
   });
   return result.to(weight.dtype());
 }
 
-/// Merges one module after checking that all fits.
-void merge_module(const std::string& module, const LowRank& low, const LoraConfig& config,
-                  const std::string& source, TensorMap& weights) {
-  const std::string where = fmt::format("{}: \"{}\"", source, module);
-  const auto found = weights.find(module + ".weight");
-  if (found == weights.end()) {
-    fail(ErrorCode::invalid_model,
-         "{}: expected a weight of that name in the base, found none; it is of another model, or "
-         "the base is quantised",
-         where);
+/// The same as a change beside `weight`, which is only read where DoRA asks for its lengths.
+LowRankChange beside(const Product& product, bool is_embedding,
+                     const std::function<Tensor()>& weight) {
+  // Of a table the rows of A are looked up, so that its transpose is kept as it came.
+  LowRankChange change{.a = is_embedding ? product.left : product.right,
+                       .b = is_embedding ? transposed(product.right) : product.left.to(DType::f32),
+                       .gain = {}};
+  std::vector<float> factors(static_cast<size_t>(change.b.dim(0)),
+                             static_cast<float>(product.scale));
+  if (product.magnitude.defined()) {
+    change.gain = Tensor::empty(DType::f32, {change.b.dim(0)});
+    for_rows_of_sum(weight(), product, [&](int64_t i, std::span<const float> row) {
+      const float gain = gain_of(product, i, row);
+      factors[static_cast<size_t>(i)] *= gain;
+      change.gain.data<float>()[i] = gain - 1;
+    });
   }
-  const Tensor& weight = found->second;
+  for (int64_t i = 0; i < change.b.numel(); ++i)
+    change.b.data<float>()[i] *= factors[static_cast<size_t>(i / change.b.dim(1))];
+  return change;
+}
+
+/// What a module of the adapter stands on: floats or codes of the base.
+struct Target {
+  Tensor* dense = nullptr;
+  const QuantisedMatrix* packed = nullptr;
+  bool is_shared = false;  // the table of embeddings in the place of an output matrix
+
+  Shape shape() const { return dense != nullptr ? dense->shape() : packed->shape(); }
+
+  Tensor floats() const { return dense != nullptr ? *dense : packed->dequantise(); }
+};
+
+/// @param name  of the tensor
+std::optional<Target> find_target(const std::string& name, const AdaptedWeights& weights) {
+  const auto dense = weights.tensors.find(name);
+  if (dense != weights.tensors.end()) return Target{.dense = &dense->second};
+  const auto packed = weights.quantised.find(name);
+  if (packed != weights.quantised.end()) return Target{.packed = &packed->second};
+  return std::nullopt;
+}
+
+std::optional<Target> find_module(const std::string& module, const AdaptedWeights& weights) {
+  auto target = find_target(module + ".weight", weights);
+  if (target || module != kHead) return target;
+  target = find_target(std::string(kTable) + ".weight", weights);
+  if (target) target->is_shared = true;
+  return target;
+}
+
+void check_fits(const LowRank& low, const Target& target, int64_t rank, const std::string& where) {
   if (!low.a || !low.b) {
     fail(ErrorCode::invalid_model, "{}: expected lora_A and lora_B, found lora_{} alone", where,
          low.a ? "A" : "B");
   }
-  if (!is_weight_dtype(weight.dtype()) || weight.shape().rank() != 2) {
+  const bool is_float = target.dense == nullptr || is_weight_dtype(target.dense->dtype());
+  const Shape shape = target.shape();
+  if (!is_float || shape.rank() != 2) {
     fail(ErrorCode::invalid_model, "{}: expected a matrix of floats in the base, found {}", where,
-         weight.text());
+         target.dense->text());
   }
-  const int64_t rank = config.rank_of(module);
-  const int64_t in = weight.dim(low.is_embedding ? 0 : 1);
-  const int64_t out = weight.dim(low.is_embedding ? 1 : 0);
-  check_shape(*low.a, {rank, in}, where + ".lora_A");
-  check_shape(*low.b, {out, rank}, where + ".lora_B");
-  if (low.magnitude) check_shape(*low.magnitude, {weight.dim(0)}, where + " magnitude");
+  check_shape(*low.a, {rank, shape[low.is_embedding ? 0 : 1]}, where + ".lora_A");
+  check_shape(*low.b, {shape[low.is_embedding ? 1 : 0], rank}, where + ".lora_B");
+  if (low.magnitude) check_shape(*low.magnitude, {shape[0]}, where + " magnitude");
   if (low.magnitude && low.is_embedding)
     fail(ErrorCode::invalid_model, "{}: expected no magnitude for an embedding, found one", where);
-  found->second = merged(weight, low, config.scale_of(module));
 }
 
-void replace_whole(const std::string& name, const Tensor& tensor, const std::string& source,
-                   TensorMap& weights) {
-  const auto found = weights.find(name);
-  if (found == weights.end() || found->second.shape() == tensor.shape()) {
-    weights.insert_or_assign(name, tensor);
-    return;
-  }
-  fail(ErrorCode::invalid_model, "{}: \"{}\": expected {} as in the base, found {}", source, name,
-       found->second.shape().text(), tensor.shape().text());
-}
+/// Applies the modules of one adapter to the weights of its base.
+class Applier {
+ public:
+  Applier(const LoraConfig& config, AdapterPlace place, const AdaptedWeights& weights)
+      : config_(config), place_(place), weights_(weights) {}
 
-Json member(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found == object.end() ? Json() : *found;
-}
-
-/// A pattern of PEFT is a regular expression that matches the end of a module's name; those that
-/// are plain names are all that its own tools write.
-template <typename T>
-std::map<std::string, T> read_pattern(const Json& config, const char* key,
-                                      const std::string& source) {
-  std::map<std::string, T> values;
-  const Json rows = member(config, key);
-  if (!rows.is_object()) return values;
-  for (const auto& [name, value] : rows.items()) {
-    if (name.find_first_of("^$*+?()[]{}|\\") != name.npos || !value.is_number()) {
+  /// Applies one module after checking that all fits.
+  void apply(const std::string& module, const LowRank& low) const {
+    const std::string where = fmt::format("\"{}\"", module);
+    const std::optional<Target> target = find_module(module, weights_);
+    if (!target) {
       fail(ErrorCode::invalid_model,
-           "{}: {}: expected plain names of modules and numbers, found "
-           "\"{}\": {}",
-           source, key, name, value.dump());
+           "{}: expected a weight of that name in the base, found none; it is of another model",
+           where);
     }
-    values[name] = value.template get<T>();
+    check_fits(low, *target, config_.rank_of(module), where);
+    const Product product = product_of(low, config_.scale_of(module));
+    if (stays_beside(module, *target)) {
+      refuse_second(module, where);
+      weights_.changes.insert_or_assign(
+          module, beside(product, low.is_embedding, [&] { return target->floats(); }));
+    } else {
+      refuse_packed(*target, where);
+      *target->dense = merged(*target->dense, product);
+    }
   }
-  return values;
-}
 
-template <typename T>
-T by_pattern(const std::map<std::string, T>& values, std::string_view module, T fallback) {
-  for (const auto& [name, value] : values) {
-    const bool is_end = module.ends_with(name) && (module.size() == name.size() ||
-                                                   module[module.size() - name.size() - 1] == '.');
-    if (is_end) return value;
+ private:
+  /// Whether the change of a module cannot, or shall not, go into its weight.
+  bool stays_beside(const std::string& module, const Target& target) const {
+    if (place_ != AdapterPlace::beside_packed) return place_ == AdapterPlace::beside;
+    return target.packed != nullptr || target.is_shared || is_shared_table(module);
   }
-  return fallback;
-}
 
-void check_supported(const Json& config, const std::string& source) {
-  const auto type = json_get<std::string>(config, "peft_type", "LORA", source);
-  if (type != "LORA") {
-    fail(ErrorCode::invalid_model,
-         "{}: expected peft_type LORA, found {}; merge it with PEFT first", source, type);
+  /// Whether the table of embeddings is the output matrix as well.
+  bool is_shared_table(const std::string& module) const {
+    const std::string head = std::string(kHead) + ".weight";
+    return module == kTable && !weights_.tensors.contains(head) &&
+           !weights_.quantised.contains(head);
   }
-  const auto bias = json_get<std::string>(config, "bias", "none", source);
-  const bool is_transposed = json_get<bool>(config, "fan_in_fan_out", false, source);
-  const bool has_bias = json_get<bool>(config, "lora_bias", false, source);
-  if (is_transposed || has_bias || bias != "none") {
+
+  void refuse_second(const std::string& module, const std::string& where) const {
+    if (!weights_.changes.contains(module)) return;
     fail(ErrorCode::invalid_model,
-         "{}: expected an adapter without biases and without fan_in_fan_out, found bias \"{}\"; "
-         "merge it with PEFT first",
-         source, bias);
+         "{}: expected one adapter beside a matrix of the base, found a second; merge the first "
+         "with vila convert",
+         where);
   }
-}
+
+  static void refuse_packed(const Target& target, const std::string& where) {
+    if (target.dense != nullptr && !target.is_shared) return;
+    fail(ErrorCode::invalid_model,
+         "{}: expected floats in the base to merge the adapter into, found {}; keep it beside them "
+         "(--adapter auto), or convert the base to floats first",
+         where, target.dense == nullptr ? target.packed->text() : "the table of embeddings alone");
+  }
+
+  const LoraConfig& config_;
+  AdapterPlace place_;
+  const AdaptedWeights& weights_;
+};
 
 }  // namespace
-
-int64_t LoraConfig::rank_of(std::string_view module) const {
-  return by_pattern(ranks, module, rank);
-}
-
-double LoraConfig::scale_of(std::string_view module) const {
-  const auto r = static_cast<double>(rank_of(module));
-  return by_pattern(alphas, module, alpha) / (has_rank_scaling ? std::sqrt(r) : r);
-}
-
-LoraConfig read_lora_config(const fs::path& folder) {
-  const fs::path path = folder / "adapter_config.json";
-  const std::string source = path.string();
-  const Json json = read_json_file(path, ErrorCode::invalid_model);
-  if (!json.is_object()) fail(ErrorCode::invalid_model, "{}: expected an object", source);
-  try {
-    check_supported(json, source);
-    LoraConfig config;
-    config.alpha = json_get<double>(json, "lora_alpha", config.alpha, source);
-    config.rank = json_get<int64_t>(json, "r", config.rank, source);
-    config.has_rank_scaling = json_get<bool>(json, "use_rslora", false, source);
-    config.base = json_get<std::string>(json, "base_model_name_or_path", "", source);
-    config.alphas = read_pattern<double>(json, "alpha_pattern", source);
-    config.ranks = read_pattern<int64_t>(json, "rank_pattern", source);
-    if (config.rank < 1 || config.rank > kMaxRank)
-      fail(ErrorCode::invalid_model, "{}: expected r from 1 to {}, found {}", source, kMaxRank,
-           config.rank);
-    return config;
-  } catch (const Error& error) {
-    throw Error(ErrorCode::invalid_model, error.message());
-  }
-}
 
 std::string flat_training_name(std::string_view name) {
   constexpr std::string_view kProjectorLayers = "mm_projector.layers.";
@@ -280,7 +312,22 @@ std::string flat_training_name(std::string_view name) {
   return is_bare ? fmt::format("model.{}", name) : std::string(name);
 }
 
-void merge_lora(const fs::path& folder, TensorMap& weights) {
+int64_t LowRankChange::bytes() const {
+  return static_cast<int64_t>(a.nbytes() + b.nbytes() + (gain.defined() ? gain.nbytes() : 0));
+}
+
+void replace_whole(const std::string& name, const Tensor& tensor, const std::string& source,
+                   const AdaptedWeights& weights) {
+  const auto target = find_target(name, weights);
+  if (target && !(target->shape() == tensor.shape())) {
+    fail(ErrorCode::invalid_model, "{}: \"{}\": expected {} as in the base, found {}", source, name,
+         target->shape().text(), tensor.shape().text());
+  }
+  weights.quantised.erase(name);
+  weights.tensors.insert_or_assign(name, tensor);
+}
+
+void apply_lora(const fs::path& folder, AdapterPlace place, const AdaptedWeights& weights) {
   const LoraConfig config = read_lora_config(folder);
   const fs::path file = adapter_file(folder);
   AdapterTensors sorted;
@@ -290,8 +337,11 @@ void merge_lora(const fs::path& folder, TensorMap& weights) {
     fail(ErrorCode::invalid_model, "{}: expected tensors of an adapter, found none", file.string());
   for (const auto& [name, tensor] : sorted.whole)
     replace_whole(name, tensor, file.string(), weights);
-  for (const auto& [module, low] : sorted.modules)
-    merge_module(module, low, config, file.string(), weights);
+  const Applier applier(config, place, weights);
+  with_context(file.string(), [&] {
+    for (const auto& [module, low] : sorted.modules)
+      applier.apply(module, low);
+  });
 }
 
 }  // namespace vila::formats

@@ -34,7 +34,7 @@ class Lora : public testing::Test {
   /// What merging makes of W = [[1, 2, 3], [4, 5, 6]].
   std::vector<float> merged() {
     weights_[kModule + ".weight"] = matrix({2, 3}, {1, 2, 3, 4, 5, 6});
-    merge_lora(folder_.path(), weights_);
+    apply_lora(folder_.path(), AdapterPlace::merged, {weights_, quantised_, changes_});
     const auto values = weights_[kModule + ".weight"].values<float>();
     return {values.begin(), values.end()};
   }
@@ -51,6 +51,8 @@ class Lora : public testing::Test {
 
   test::TemporaryFolder folder_;
   TensorMap weights_;
+  QuantisedMap quantised_;
+  ChangeMap changes_;
 };
 
 TEST_F(Lora, AddsTheProductTimesAlphaOverRank) {
@@ -78,6 +80,68 @@ TEST_F(Lora, TakesRankAndAlphaOfPatternsForTheModulesTheyName) {
   EXPECT_EQ(config.rank_of("model.layers.0.self_attn.other_q_proj"), 8);
 }
 
+TEST_F(Lora, RefusesWhatIsNoPlainLora) {
+  for (const std::string member :
+       {R"("use_qalora": true)", R"("alora_invocation_tokens": [1])",
+        R"("layer_replication": [[0, 2]])", R"("init_lora_weights": "pissa_niter_4")",
+        R"("trainable_token_indices": {"embed_tokens": [1]})"}) {
+    SCOPED_TRACE(member);
+    configure(R"("r": 1, "lora_alpha": 2, )" + member);
+    save(pair());
+    expect_refusal("with PEFT first");
+  }
+  configure(R"("r": 1, "lora_alpha": 2, "init_lora_weights": "gaussian", "use_qalora": false,
+               "layer_replication": null)");
+  EXPECT_EQ(merged(), (std::vector<float>{3, 2, 1, 24, 5, -14}));
+}
+
+TEST_F(Lora, StaysBesideItsWeightWhereAskedTo) {
+  configure();
+  save(pair());
+  weights_[kModule + ".weight"] = matrix({2, 3}, {1, 2, 3, 4, 5, 6});
+
+  apply_lora(folder_.path(), AdapterPlace::beside, {weights_, quantised_, changes_});
+
+  EXPECT_EQ(weights_[kModule + ".weight"].values<float>()[0], 1.0F);
+  const LowRankChange& change = changes_.at(kModule);
+  EXPECT_EQ(change.a.shape(), (Shape{1, 3}));
+  EXPECT_EQ(change.b.values<float>()[1], 20.0F) << "the scale stands in B";
+  EXPECT_FALSE(change.gain.defined());
+  EXPECT_EQ(change.bytes(), 5 * 4);
+}
+
+TEST_F(Lora, GoesBesidePackedWeightsAndIsNotMergedIntoThem) {
+  configure();
+  const int64_t width = 16;
+  save({{kSaved + ".lora_A.weight", Tensor::zeros(DType::f32, {1, width})},
+        {kSaved + ".lora_B.weight", Tensor::zeros(DType::f32, {2, 1})}});
+  quantised_.emplace(
+      kModule + ".weight",
+      quantised(quantise_rows_8bit(matrix({2, width}, std::vector<float>(32, 1)), width)));
+  const AdaptedWeights base{weights_, quantised_, changes_};
+
+  expect_error(ErrorCode::invalid_model, "--adapter auto",
+               [&] { apply_lora(folder_.path(), AdapterPlace::merged, base); });
+  apply_lora(folder_.path(), AdapterPlace::beside_packed, base);
+  EXPECT_TRUE(changes_.contains(kModule));
+  expect_error(ErrorCode::invalid_model, "found a second",
+               [&] { apply_lora(folder_.path(), AdapterPlace::beside_packed, base); });
+}
+
+TEST_F(Lora, ReplacesAPackedMatrixThatWasTrainedWhole) {
+  quantised_.emplace("lm_head.weight",
+                     quantised(quantise_rows_8bit(matrix({2, 16}, std::vector<float>(32, 1)), 16)));
+  const AdaptedWeights base{weights_, quantised_, changes_};
+
+  expect_error(ErrorCode::invalid_model, "[2, 16]", [&] {
+    replace_whole("lm_head.weight", matrix({1, 2}, {1, 2}), "adapter", base);
+  });
+  replace_whole("lm_head.weight", matrix({2, 16}, std::vector<float>(32, 5)), "adapter", base);
+
+  EXPECT_TRUE(quantised_.empty());
+  EXPECT_EQ(weights_.at("lm_head.weight").values<float>()[0], 5.0F);
+}
+
 TEST_F(Lora, RestoresTheLengthOfRowsForDora) {
   configure(R"("r": 1, "lora_alpha": 1, "use_dora": true)");
   save({{kSaved + ".lora_A.weight", matrix({1, 3}, {2, 2, -3})},
@@ -98,7 +162,7 @@ TEST_F(Lora, ChangesEmbeddingsByTheTransposedProduct) {
   save({{"base_model.model.model.embed_tokens.lora_embedding_A", matrix({1, 2}, {1, 2})},
         {"base_model.model.model.embed_tokens.lora_embedding_B", matrix({3, 1}, {5, 6, 7})}});
 
-  merge_lora(folder_.path(), weights_);
+  apply_lora(folder_.path(), AdapterPlace::merged, {weights_, quantised_, changes_});
 
   const auto values = weights_["model.embed_tokens.weight"].values<float>();
   EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
@@ -122,7 +186,7 @@ TEST_F(Lora, KeepsTheTypeOfTheBase) {
   save(pair());
   weights_[kModule + ".weight"] = matrix({2, 3}, {1, 2, 3, 4, 5, 6}).to(DType::bf16);
 
-  merge_lora(folder_.path(), weights_);
+  apply_lora(folder_.path(), AdapterPlace::merged, {weights_, quantised_, changes_});
 
   EXPECT_EQ(weights_[kModule + ".weight"].dtype(), DType::bf16);
 }

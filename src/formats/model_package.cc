@@ -125,6 +125,30 @@ TensorMap flat_tensors(const ModelPackage& package) {
   return tensors;
 }
 
+QuantisedMap flat_quantised(const ModelPackage& package) {
+  QuantisedMap matrices;
+  for (const auto& [part, content] : package.quantised) {
+    for (const auto& [name, matrix] : content)
+      matrices.emplace(flat_name(part, name), matrix);
+  }
+  return matrices;
+}
+
+/// Removes the matrices of codes that `tensors` has as floats; those take their places.
+void drop_replaced(const TensorMap& tensors, ModelPackage& package) {
+  for (auto& [part, content] : package.quantised) {
+    for (auto it = content.begin(); it != content.end();) {
+      const auto found = tensors.find(flat_name(part, it->first));
+      if (found == tensors.end()) {
+        ++it;
+      } else {
+        package.parts[part].insert_or_assign(it->first, found->second);
+        it = content.erase(it);
+      }
+    }
+  }
+}
+
 /// Puts tensors back where they stood; those that no part had go to the folder itself.
 void put_back(const TensorMap& tensors, ModelPackage& package) {
   std::map<std::string, Tensor*, std::less<>> places;
@@ -158,7 +182,10 @@ ModelPackage open_merged_folder(const ModelSource& source, const fs::path& folde
                                 FolderKind kind) {
   ModelPackage package = open_package(base_of(source, kind));
   TensorMap tensors = flat_tensors(package);
-  merge_adapter(folder, kind, tensors);
+  QuantisedMap quantised = flat_quantised(package);
+  ChangeMap none;
+  apply_adapter(folder, kind, AdapterPlace::merged, {tensors, quantised, none});
+  drop_replaced(tensors, package);
   put_back(tensors, package);
   overlay_files(package, folder);
   if (package.files.contains(std::string(kTowerPart) + "/config.json")) {

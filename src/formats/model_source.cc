@@ -83,6 +83,7 @@ ModelSource base_of(const ModelSource& source, FolderKind kind) {
          source.folder.string(), kMaxDepth);
   }
   base.hub_cache = source.hub_cache;
+  base.adapter = source.adapter;
   base.folder = source.base;
   if (!base.folder.empty()) return base;
   const fs::path folder = checkpoint_root(source.folder);

@@ -7,6 +7,14 @@
 
 namespace vila::formats {
 
+/// Where the low-rank part of a LoRA adapter goes.
+enum class AdapterPlace {
+  merged,         // into the weights; packed ones are an error
+  beside_packed,  // into float weights, beside what cannot take it: packed ones, and a table of
+                  // embeddings that is the output matrix as well (which has no part in the change)
+  beside,         // beside all: the base stays as its file maps it
+};
+
 /// A model as a person names it: its folder, and where that looks for what it builds upon. A value.
 struct ModelSource {
   ModelSource() = default;
@@ -21,7 +29,8 @@ struct ModelSource {
                                     // that the folder itself stands in; may be empty
   std::filesystem::path mmproj;     // the seeing half of a GGUF text model; empty: the one that
                                     // stands beside it (formats/mmproj.h)
-  int depth = 0;                    // of a base: how many models name one another up to it
+  AdapterPlace adapter = AdapterPlace::merged;
+  int depth = 0;  // of a base: how many models name one another up to it
 };
 
 /// What a folder holds, told by its files.

@@ -27,8 +27,10 @@ Tensor last_rows(ops::Context& ctx, const Tensor& x, const Batch& batch) {
 }
 
 Linear output_matrix(const Weights& root, const spec::DecoderConfig& config) {
-  return config.tie_word_embeddings ? Linear(root / "model" / "embed_tokens")
-                                    : Linear(root / "lm_head");
+  if (!config.tie_word_embeddings) return Linear(root / "lm_head");
+  Linear shared((root / "model" / "embed_tokens").matrix("weight"));
+  shared.change = LowRank::find(root / "lm_head");  // of the table as embeddings it is another
+  return shared;
 }
 
 // The frequencies of Llama 3.1: long waves are stretched by `factor`, short ones kept, those

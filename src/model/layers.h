@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -11,18 +12,54 @@
 /// The leaves of the model: an op and its parameters, called like a function. Values; immutable.
 namespace vila::model {
 
-/// y = x W^T + b; x [T, K], W [N, K] as stored or packed, b [N] or none; y [T, N].
+/// What an adapter adds beside a matrix of N outputs and K inputs: y + x A^T B^T + gain * y.
+/// See formats::LowRankChange.
+struct LowRank {
+  Tensor a;     // [r, K]
+  Tensor b;     // [N, r]
+  Tensor gain;  // [N] or none
+
+  /// The change beside the matrix of this place, if there is one.
+  static std::optional<LowRank> find(const Weights& w) {
+    if (!w.has("lora_A")) return std::nullopt;
+    return LowRank{.a = w.tensor("lora_A"),
+                   .b = w.tensor("lora_B"),
+                   .gain = w.has("lora_gain") ? w.tensor("lora_gain") : Tensor()};
+  }
+
+  /// That of outputs [begin, end).
+  LowRank rows(int64_t begin, int64_t end) const {
+    return {.a = a, .b = b.rows(begin, end), .gain = gain.defined() ? gain.rows(begin, end) : gain};
+  }
+
+  /// y + bias with the change; x [T, K], y = x W^T [T, N], bias [N] or none.
+  Tensor operator()(ops::Context& ctx, const Tensor& x, const Tensor& y, const Tensor& bias) const {
+    const Tensor none;
+    const Tensor sum = ops::add(ctx, y, ops::linear(ctx, ops::linear(ctx, x, a, none), b, bias));
+    return gain.defined() ? ops::add_scaled(ctx, sum, y, gain) : sum;
+  }
+};
+
+/// y = x W^T + b; x [T, K], W [N, K] as stored or packed, b [N] or none; y [T, N]. Maybe with the
+/// change of an adapter beside W.
 struct Linear {
   Matrix weight;
   Tensor bias;
+  std::optional<LowRank> change;
 
   explicit Linear(const Weights& w)
-      : weight(w.matrix("weight")), bias(w.has("bias") ? w.vector("bias") : Tensor()) {}
+      : weight(w.matrix("weight")),
+        bias(w.has("bias") ? w.vector("bias") : Tensor()),
+        change(LowRank::find(w)) {}
 
   explicit Linear(Matrix matrix) : weight(std::move(matrix)) {}
 
   Tensor operator()(ops::Context& ctx, const Tensor& x) const {
-    return std::visit([&](const auto& w) { return ops::linear(ctx, x, w, bias); }, weight);
+    const Tensor none;
+    const Tensor& added = change ? none : bias;
+    const Tensor y =
+        std::visit([&](const auto& w) { return ops::linear(ctx, x, w, added); }, weight);
+    return change ? (*change)(ctx, x, y, bias) : y;
   }
 };
 
@@ -52,14 +89,20 @@ struct LayerNorm {
   }
 };
 
-/// Ids to rows of a table [V, D].
+/// Ids to rows of a table [V, D]. Of an adapter's change beside it, A [V, r] is a table as well.
 struct Embedding {
   Matrix weight;
+  std::optional<LowRank> change;
 
-  explicit Embedding(const Weights& w) : weight(w.matrix("weight")) {}
+  explicit Embedding(const Weights& w) : weight(w.matrix("weight")), change(LowRank::find(w)) {}
 
   Tensor operator()(ops::Context& ctx, std::span<const int32_t> ids) const {
-    return std::visit([&](const auto& w) { return ops::embedding(ctx, w, ids); }, weight);
+    const Tensor rows =
+        std::visit([&](const auto& w) { return ops::embedding(ctx, w, ids); }, weight);
+    if (!change) return rows;
+    const Tensor none;
+    return ops::add(ctx, rows,
+                    ops::linear(ctx, ops::embedding(ctx, change->a, ids), change->b, none));
   }
 };
 

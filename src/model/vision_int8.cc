@@ -41,8 +41,10 @@ std::vector<Group> groups_of(spec::Tower tower) {
           {"", "", {"mlp.fc2"}}};
 }
 
-// The matrix in f32, in memory of its own; undefined when it is packed or 8 bits cannot hold it.
+// The matrix in f32, in memory of its own; undefined when it is packed or 8 bits cannot hold it,
+// and where an adapter's change beside it reads the same input.
 Tensor float_matrix(const Weights& w) {
+  if (w.has("lora_A")) return {};
   const Matrix matrix = w.matrix("weight");
   const Tensor* tensor = std::get_if<Tensor>(&matrix);
   if (tensor == nullptr) return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/vit.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -24,6 +26,30 @@ ActivationOp activation_op(spec::Activation activation) {
        "vision_config.hidden_act: expected quick_gelu, gelu or gelu_pytorch_tanh, found silu");
 }
 
+// Tables [from, C] of positions for `to` patches: row i lies at p = i / (to - 1) * (from - 1), read
+// row after row as if the map were a line, between its neighbours. As in the reference, which has
+// (p - floor p) * above + (ceil p - p) * below, a row with a whole p is zero: the first and the
+// last always are.   (2b)
+Tensor resize_positions(const Tensor& table, int64_t to) {
+  const int64_t from = table.dim(0);
+  if (from == to) return table;
+  const int64_t width = table.dim(1);
+  const Tensor resized = Tensor::empty(DType::f32, {to, width});
+  for (int64_t i = 0; i < to; ++i) {
+    const float place =
+        static_cast<float>(i) / static_cast<float>(to - 1) * static_cast<float>(from - 1);
+    const float below = std::floor(place);
+    const float above = std::ceil(place);
+    const float* low = table.data<float>() + static_cast<int64_t>(below) * width;
+    const float* high =
+        table.data<float>() + std::min(static_cast<int64_t>(above), from - 1) * width;
+    float* target = resized.data<float>() + i * width;
+    for (int64_t c = 0; c < width; ++c)
+      target[c] = (place - below) * high[c] + (above - place) * low[c];
+  }
+  return resized;
+}
+
 // The convolution as a Linear: its weight [C, 3, p, p] is the matrix [C, 3 p p].
 Linear patch_linear(const Weights& w) {
   Linear linear(w);
@@ -42,7 +68,8 @@ Tensor position_embedding(const Weights& embeddings, const spec::VisionConfig& c
   const Tensor table = config.tower == spec::Tower::intern
                            ? embeddings.vector("position_embedding")
                            : (embeddings / "position_embedding").vector("weight");
-  return table.reshape({config.rows(), config.hidden_size});
+  const Tensor rows = table.reshape({config.stored_rows(), config.hidden_size});
+  return resize_positions(rows, config.rows());
 }
 
 // Part `index` of three of a fused Linear of 3 * width outputs.
@@ -50,6 +77,7 @@ Linear third(const Weights& w, int64_t width, int64_t index) {
   const Linear whole(w);
   Linear part(rows(whole.weight, index * width, (index + 1) * width));
   if (whole.bias.defined()) part.bias = whole.bias.rows(index * width, (index + 1) * width);
+  if (whole.change) part.change = whole.change->rows(index * width, (index + 1) * width);
   return part;
 }
 

@@ -36,6 +36,16 @@ const typename Map::mapped_type* find_in(const Map& map, const std::string& name
   return found == map.end() ? nullptr : &found->second;
 }
 
+// Puts the changes of an adapter beside the matrices that they change.
+void add_changes(const formats::ChangeMap& changes,
+                 std::map<std::string, Matrix, std::less<>>& table) {
+  for (const auto& [module, change] : changes) {
+    table.emplace(module + ".lora_A", change.a);
+    table.emplace(module + ".lora_B", change.b);
+    if (change.gain.defined()) table.emplace(module + ".lora_gain", change.gain);
+  }
+}
+
 // Packs matrices of a checkpoint into the places of a table.
 struct PackJob {
   const formats::QuantisedMatrix* source;
@@ -92,6 +102,7 @@ Weights Weights::bind(const formats::Checkpoint& checkpoint, const spec::VilaCon
          checkpoint.folder.string(), count, faults);
   }
   run(jobs, pool);
+  add_changes(checkpoint.changes, *table);
   return Weights(std::move(table), "");
 }
 

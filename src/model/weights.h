@@ -28,7 +28,9 @@ Matrix rows(const Matrix& matrix, int64_t begin, int64_t end);
 /// A value that shares the tensors; immutable.
 class Weights {
  public:
-  /// Finds every parameter of `config` in `checkpoint`. Other tensors are left aside (see
+  /// Finds every parameter of `config` in `checkpoint`, and the changes of an adapter beside them
+  /// as "….lora_A" [r, in], ".lora_B" [out, r] and ".lora_gain" [out] (formats::LowRankChange).
+  /// Other tensors are left aside (see
   /// extra_tensors()). Quantised matrices are packed on the threads of `pool`, each thread one at a
   /// time: beside the result there is the memory of one matrix a thread.
   /// @throws Error{invalid_model} listing all tensors that are missing, misshaped or of a type that

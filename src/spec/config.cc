@@ -30,9 +30,19 @@ void refuse_other_decoders(const Fields& fields) {
   fields.expect(fields.text("hidden_act", "silu") == "silu", "hidden_act", "silu");
   fields.expect(!fields.flag("attention_bias", false), "attention_bias", "false");
   fields.expect(!fields.flag("use_sliding_window", false), "use_sliding_window", "false");
-  if (type == "mistral") {
-    fields.expect(fields.find("sliding_window") == nullptr, "sliding_window", "null");
-  }
+}
+
+int64_t read_max_length(const Fields& fields, const DecoderConfig& llm) {
+  return fields.integer("tokenizer_model_max_length",
+                        fields.integer("model_max_length", llm.max_position_embeddings));
+}
+
+/// Mistral 0.1 attends to the last `sliding_window` tokens, which are all within a shorter context.
+void refuse_short_window(const Fields& fields, const DecoderConfig& llm) {
+  if (fields.text("model_type", "llava_llama") != "mistral") return;
+  const int64_t window = fields.integer("sliding_window", 0);
+  fields.expect(window == 0 || window >= read_max_length(fields, llm), "sliding_window",
+                "null, or no less than the context (tokenizer_model_max_length)");
 }
 
 RopeScaling read_rope_scaling(const Fields& fields) {
@@ -75,12 +85,8 @@ DecoderConfig read_decoder(const Fields& fields) {
   llm.pad_token_id = fields.token_id("pad_token_id", llm.pad_token_id);
   llm.has_qkv_bias = fields.text("model_type", "llava_llama") == "qwen2";
   llm.rope_scaling = read_rope_scaling(fields);
+  refuse_short_window(fields, llm);
   return llm;
-}
-
-int64_t read_max_length(const Fields& fields, const DecoderConfig& llm) {
-  return fields.integer("tokenizer_model_max_length",
-                        fields.integer("model_max_length", llm.max_position_embeddings));
 }
 
 /// VILA1.5-*-s2 says "s2", NVILA "dynamic_s2".
@@ -132,6 +138,24 @@ VideoPools read_video_pools(const Fields& fields) {
   return pools;
 }
 
+/// "vision_resolution": pictures of another size than the tower was trained on, its positions
+/// interpolated. Published checkpoints name the size that their tower has already.
+/// Source: _maybe_resize_pos_embeds of llava/model/multimodal_encoder/vision_encoder.py.
+void read_resolution(const Fields& fields, VilaConfig& config) {
+  VisionConfig& vision = *config.vision;
+  const int64_t resolution = fields.integer("vision_resolution", -1);
+  if (resolution == -1 || resolution == vision.image_size) return;
+  fields.expect(vision.tower == Tower::siglip && !config.s2, "vision_resolution",
+                "-1 or the tower's image_size (only a SigLIP tower without S2 can be resized)");
+  fields.expect(fields.text("interpolate_mode", "linear") == "linear", "interpolate_mode",
+                "linear");
+  fields.expect(resolution >= 2 * vision.patch_size, "vision_resolution",
+                "at least two patches of the tower a side");
+  vision.stored_image_size = vision.image_size;
+  vision.image_size = resolution;
+  config.image_processor.image_size = resolution;
+}
+
 /// What the root config says of tower, projector and pictures.
 void read_multimodal(const Fields& fields, const fs::path& vision_folder, VilaConfig& config) {
   fields.expect(!fields.flag("mm_use_im_start_end", false), "mm_use_im_start_end", "false");
@@ -150,6 +174,8 @@ void read_multimodal(const Fields& fields, const fs::path& vision_folder, VilaCo
   processor.mode = media::parse_aspect_ratio(config.image_aspect_ratio);
   processor.min_tiles = fields.integer("min_tiles", processor.min_tiles);
   processor.max_tiles = fields.integer("max_tiles", processor.max_tiles);
+  config.video_max_tiles = fields.integer("video_max_tiles", config.video_max_tiles);
+  read_resolution(fields, config);
   if (!config.s2) return;
   processor.sides = config.s2->sides;
   if (!config.s2->is_dynamic) processor.image_size = config.s2->sides.back();

@@ -23,6 +23,7 @@ enum class Tower { clip, siglip, intern };
 /// config.json of a tower's folder; of a CLIP folder its vision_config.
 struct VisionConfig {
   int64_t image_size = 336;
+  int64_t stored_image_size = 0;  // that the stored table of positions is for; 0: image_size
   int64_t patch_size = 14;
   int64_t num_channels = 3;
   int64_t hidden_size = 1024;
@@ -44,6 +45,12 @@ struct VisionConfig {
   int64_t rows() const { return patches() + (has_class_token() ? 1 : 0); }  // of a picture
 
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
+
+  /// Rows of the table of positions as it is stored; rows() of them are made of it when loading.
+  int64_t stored_rows() const {
+    const int64_t side = (stored_image_size > 0 ? stored_image_size : image_size) / patch_size;
+    return side * side + (has_class_token() ? 1 : 0);
+  }
 };
 
 /// How the angles of rotary positions are stretched for contexts beyond those of the pre-training.
@@ -110,9 +117,13 @@ struct VilaConfig {
   std::optional<MultiScale> s2;
   VideoPools video_pools;
   int64_t num_video_frames = 8;
+  int64_t video_max_tiles = 1;  // of a frame of a video, where pictures are tiled
   double video_fps = 0;  // "fps": frames a second that NVILA takes of a video; 0: num_video_frames
 
   bool has_vision() const { return vision.has_value(); }
+
+  /// Whether each frame of a video behind a video token is cut into tiles, as a single picture is.
+  bool tiles_frames() const { return video_max_tiles > 1 && image_processor.is_tiled(); }
 
   /// Encoder layers that must run: hidden_states[select_layer] counts the embedding output as 0.
   int64_t vision_layers_used() const;

@@ -149,6 +149,7 @@ void validate(const VilaConfig& config, const std::string& source) {
   const bool is_largest = config.s2 && !config.s2->is_dynamic;
   check_processor(check, config.image_processor,
                   is_largest ? config.s2->sides.back() : config.vision->image_size);
+  check.range("video_max_tiles", config.video_max_tiles, 1, kMaxTiles);
   check.range("num_video_frames", config.num_video_frames, 1, kMaxFrames);
   check.finite("fps", config.video_fps);
   with_context(source, [&] { projector_linears(config); });

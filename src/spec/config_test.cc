@@ -287,6 +287,50 @@ TEST_F(ConfigTest, RefusesBadTowersAndProcessors) {
   }
 }
 
+TEST_F(ConfigTest, VisionResolutionResizesTheTableOfASiglipTower) {
+  root_["vision_resolution"] = 56;
+  EXPECT_EQ(read().vision->stored_image_size, 0) << "the tower's own size";
+  root_["vision_resolution"] = 84;
+  expect_refused("only a SigLIP tower");
+
+  tower_ = tower_["vision_config"];
+  tower_["model_type"] = "siglip_vision_model";
+  tower_["hidden_act"] = "gelu_pytorch_tanh";
+  const VilaConfig config = read();
+  EXPECT_EQ(config.vision->image_size, 84);
+  EXPECT_EQ(config.vision->rows(), 36);
+  EXPECT_EQ(config.vision->stored_rows(), 16);
+  EXPECT_EQ(config.image_processor.image_size, 84);
+
+  root_["interpolate_mode"] = "bicubic";
+  expect_refused("\"interpolate_mode\": expected linear");
+  root_.erase("interpolate_mode");
+  root_["vision_resolution"] = 20;
+  expect_refused("two patches");
+}
+
+TEST_F(ConfigTest, AWindowOfMistralMustHoldTheContext) {
+  root_["model_type"] = "mistral";
+  root_["tokenizer_model_max_length"] = 128;
+  root_["sliding_window"] = 128;
+  EXPECT_EQ(read().model_max_length, 128);
+  root_["sliding_window"] = nullptr;
+  EXPECT_EQ(read().model_max_length, 128);
+  root_["sliding_window"] = 127;
+  expect_refused("\"sliding_window\"");
+}
+
+TEST_F(ConfigTest, FramesAreTiledWherePicturesAre) {
+  root_["video_max_tiles"] = 4;
+  EXPECT_FALSE(read().tiles_frames()) << "pad";
+  root_["image_aspect_ratio"] = "dynamic";
+  EXPECT_TRUE(read().tiles_frames());
+  root_["video_max_tiles"] = 1;
+  EXPECT_FALSE(read().tiles_frames());
+  root_["video_max_tiles"] = 0;
+  expect_refused("\"video_max_tiles\"");
+}
+
 TEST_F(ConfigTest, S2HasScalesThatAreMultiplesOfTheTower) {
   root_["s2"] = true;
   root_["s2_scales"] = "112,56";

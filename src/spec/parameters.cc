@@ -94,7 +94,7 @@ void add_embeddings(Table& table, const VisionConfig& vision, const std::string&
   if (is_intern) {
     table.add(prefix + "position_embedding", {1, vision.rows(), width}, true);
   } else {
-    table.matrix(prefix + "position_embedding.weight", vision.rows(), width);
+    table.matrix(prefix + "position_embedding.weight", vision.stored_rows(), width);
   }
 }
 
