@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <iterator>
 #include <memory>
+#include <unordered_map>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -7,6 +10,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/text_lines.h"
 
 namespace vila::cli {
@@ -33,16 +37,41 @@ std::vector<text::TokenId> ids_of(const Json& line, const std::string& source) {
   return result;
 }
 
+/// Lines {"ids": […], "pieces": […]}; what a piece is in JSON is remembered.
+class TokenLines {
+ public:
+  explicit TokenLines(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  std::string line(const std::vector<text::TokenId>& ids) {
+    std::string numbers;
+    std::string pieces;
+    for (const text::TokenId id : ids) {
+      const char* comma = numbers.empty() ? "" : ",";
+      fmt::format_to(std::back_inserter(numbers), "{}{}", comma, id);
+      pieces += comma;
+      pieces += piece(id);
+    }
+    return "{\"ids\":[" + numbers + "],\"pieces\":[" + pieces + "]}";
+  }
+
+ private:
+  const std::string& piece(text::TokenId id) {
+    std::string& known = pieces_[id];
+    if (known.empty()) known = json_line(tokenizer_.piece(id));
+    return known;
+  }
+
+  const text::Tokenizer& tokenizer_;
+  std::unordered_map<text::TokenId, std::string> pieces_;
+};
+
 int tokenize(const TokenizeOptions& options) {
   const auto tokenizer = load_tokenizer(options.tokenizer);
   const text::EncodeOptions encode{.add_bos = options.has_bos,
                                    .parse_special = options.special == "parse"};
-  map_json_lines([&](const Json& line, const std::string& source) {
-    const auto ids = tokenizer->encode(json_require<std::string>(line, "text", source), encode);
-    Json pieces = Json::array();
-    for (const text::TokenId id : ids)
-      pieces.push_back(tokenizer->piece(id));
-    return Json{{"ids", ids}, {"pieces", pieces}};
+  TokenLines lines(*tokenizer);
+  map_lines([&](const Json& line, const std::string& source) {
+    return lines.line(tokenizer->encode(json_require<std::string>(line, "text", source), encode));
   });
   return 0;
 }

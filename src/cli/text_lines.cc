@@ -30,13 +30,19 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const TokenizerOptions& options)
 
 void map_json_lines(
     const std::function<Json(const Json& line, const std::string& source)>& answer) {
+  map_lines(
+      [&](const Json& line, const std::string& source) { return json_line(answer(line, source)); });
+}
+
+void map_lines(
+    const std::function<std::string(const Json& line, const std::string& source)>& answer) {
   std::string text;
   for (int64_t number = 1; std::getline(std::cin, text); ++number) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string source = fmt::format("line {}", number);
     const Json line = parse_json(text, source);
     if (!line.is_object()) fail(ErrorCode::invalid_data, "{}: expected an object", source);
-    write_json(with_context(source, [&] { return answer(line, source); }));
+    write_out(with_context(source, [&] { return answer(line, source); }) + "\n");
   }
 }
 

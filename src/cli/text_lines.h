@@ -31,4 +31,8 @@ std::unique_ptr<text::Tokenizer> load_tokenizer(const TokenizerOptions& options)
 /// throws, with the line in front.
 void map_json_lines(const std::function<Json(const Json& line, const std::string& source)>& answer);
 
+/// The same where `answer` gives the line itself: for output that is large and simple.
+void map_lines(
+    const std::function<std::string(const Json& line, const std::string& source)>& answer);
+
 }  // namespace vila::cli

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "text/sentencepiece_words.h"
 
 namespace vila::text {
 namespace {
@@ -113,6 +114,10 @@ class LlamaTokenizer final : public Tokenizer {
            file.string(), model.size(), status.ToString());
     }
     model_size_ = processor_.GetPieceSize();
+    std::vector<std::string> pieces;
+    for (TokenId id = 0; id < model_size_; ++id)
+      pieces.push_back(processor_.IdToPiece(id));
+    has_words_ = SentencePieceWords::splits_into_words(model, pieces);
   }
 
   /// The named special tokens and those of the config, ids resolved; unknown names are left out.
@@ -147,11 +152,19 @@ class LlamaTokenizer final : public Tokenizer {
   /// marked special does not make it one.
   bool is_named(TokenId id) const { return std::ranges::find(named_, id) != named_.end(); }
 
-  std::vector<TokenId> encode_plain(std::string_view text) const {
+  std::vector<TokenId> encode_by_library(std::string_view text) const {
     std::vector<int> ids;
     const auto status = processor_.Encode(text, &ids);
     VILA_CHECK(status.ok(), "SentencePiece: {}", status.ToString());
     return ids;
+  }
+
+  std::vector<TokenId> encode_plain(std::string_view text) const {
+    if (!has_words_) return encode_by_library(text);
+    return words_.encode(text, [this](std::string_view word, std::vector<int>& ids) {
+      const std::vector<TokenId> own = encode_by_library(word);
+      ids.insert(ids.end(), own.begin(), own.end());
+    });
   }
 
   /// LlamaTokenizer._tokenize. SentencePiece strips a leading blank; the unknown token's spelling
@@ -208,6 +221,8 @@ class LlamaTokenizer final : public Tokenizer {
   std::string surface(TokenId id, std::string_view token) const;
 
   sentencepiece::SentencePieceProcessor processor_;
+  SentencePieceWords words_;
+  bool has_words_ = false;  // whether they may be encoded one by one
   bool is_legacy_;
   bool adds_bos_;
   bool adds_prefix_blank_;
