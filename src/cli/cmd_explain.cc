@@ -60,7 +60,7 @@ struct Preparation {
 Preparation prepare(const ExplainOptions& options) {
   if (!options.mode.empty()) return {options.mode, picture_mode(options.mode)};
   const fs::path model = resolve_model(options.model.model);
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(model_source(options.model));
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(find_model(options.model));
   spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
   if (!config.has_vision()) {
     fail(ErrorCode::invalid_model, "{}: expected a model with a vision tower, found none",

@@ -187,7 +187,7 @@ void add_card(const fs::path& folder, Json& report) {
 }
 
 Json make_report(const InspectOptions& options) {
-  const formats::ModelSource source = model_source(options.model);
+  const formats::ModelSource source = find_model(options.model);
   const fs::path& model = source.folder;
   const formats::Checkpoint checkpoint = formats::open_checkpoint(source);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);

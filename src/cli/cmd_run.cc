@@ -95,7 +95,7 @@ int64_t context_bound(const Question& question, int64_t tokens_per_image) {
 }
 
 int run_one(const RunOptions& options) {
-  const formats::Checkpoint checkpoint = formats::open_checkpoint(model_source(options.model));
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(find_model(options.model));
   MediaLoader loader(spec::read_config(checkpoint.folder, checkpoint.vision_folder),
                      options.num_frames);
   Question question = read_question(options, loader.prompt_rule());

@@ -20,6 +20,7 @@ MediaLoader::MediaLoader(const spec::VilaConfig& config, int64_t num_frames)
     : has_vision_(config.has_vision()),
       num_frames_(num_frames),
       rule_(spec::prompt_rule(config)),
+      tiles_frames_(config.tiles_frames()),
       processor_(config.image_processor),
       choice_(spec::frame_choice(config)) {}
 
@@ -39,7 +40,7 @@ std::shared_ptr<const engine::Video> MediaLoader::video(const std::filesystem::p
   media::FrameChoice choice = choice_;
   if (num_frames > 0) choice.wanted = num_frames;
   const auto reduce = [this](const media::Image& frame) {
-    return media::process_geometry(frame, processor_);
+    return tiles_frames_ ? frame : media::process_geometry(frame, processor_);
   };
   auto video = std::make_shared<engine::Video>();
   for (media::Image& frame : media::load_frames(path, choice, reduce).frames)

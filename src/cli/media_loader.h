@@ -46,6 +46,7 @@ class MediaLoader {
   bool has_vision_;
   int64_t num_frames_;
   spec::PromptRule rule_;
+  bool tiles_frames_;  // frames are kept whole
   media::ProcessorConfig processor_;
   media::FrameChoice choice_;
   ImageCache images_;

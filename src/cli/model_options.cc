@@ -46,6 +46,15 @@ void check_device(const std::string& device) {
 
 }  // namespace
 
+formats::ModelSource find_model(const ModelOptions& options) {
+  formats::ModelSource source = find_model(options.model, options.base);
+  source.mmproj = options.mmproj;
+  source.adapter = options.adapter == "merge"   ? formats::AdapterPlace::merged
+                   : options.adapter == "apart" ? formats::AdapterPlace::beside
+                                                : formats::AdapterPlace::beside_packed;
+  return source;
+}
+
 void add_base_option(CLI::App& app, std::string& base) {
   app.add_option("--base", base,
                  "The model that a LoRA adapter, a projector or a delta checkpoint builds on "
@@ -61,15 +70,16 @@ void add_mmproj_option(CLI::App& app, std::string& mmproj) {
       ->type_name("FILE");
 }
 
-formats::ModelSource model_source(const ModelOptions& options) {
-  formats::ModelSource source = find_model(options.model, options.base);
-  source.mmproj = options.mmproj;
-  return source;
-}
-
 void add_model_option(CLI::App& app, ModelOptions& options) {
   add_base_option(app, options.base);
   add_mmproj_option(app, options.mmproj);
+  app.add_option(
+         "--adapter", options.adapter,
+         "Where a LoRA adapter goes: merge (into the weights), apart (beside them: the base "
+         "stays as its file maps it), or auto (merge, but apart from packed weights)")
+      ->type_name("PLACE")
+      ->check(CLI::IsMember({"auto", "merge", "apart"}))
+      ->capture_default_str();
   app.add_option("-m,--model", options.model,
                  "Checkpoint folder, .vila or .gguf file, pulled ORG/NAME[@REV], or shipped model "
                  "(default: "
@@ -148,7 +158,7 @@ void check_memory(const MemoryNeed& need, const ModelOptions& options) {
 
 engine::Engine load_engine(const ModelOptions& options, int64_t context, bool keeps_answers) {
   check_device(options.device);
-  return load_engine(formats::open_checkpoint(model_source(options)), options, context,
+  return load_engine(formats::open_checkpoint(find_model(options)), options, context,
                      keeps_answers);
 }
 

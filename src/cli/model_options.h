@@ -16,7 +16,8 @@ namespace vila::cli {
 /// Which model, and on what it runs: the options that all commands with a model share.
 struct ModelOptions {
   std::string model;
-  std::string base;    // what an adapter, a projector or a delta builds on; "": what its files name
+  std::string base;  // what an adapter, a projector or a delta builds on; "": what its files name
+  std::string adapter = "auto";  // where the low-rank part of one goes: see formats::AdapterPlace
   std::string mmproj;  // the seeing half of a GGUF text model; "": the one beside it, if any
   int threads = 0;
   std::string isa;
@@ -27,20 +28,21 @@ struct ModelOptions {
   std::string activations = "int8";
 };
 
+/// The model that the options name, with all that it may build upon.
+/// @throws Error{not_found} as resolve_model()
+formats::ModelSource find_model(const ModelOptions& options);
+
 /// Registers --base. @param base  what ModelOptions::base says
 void add_base_option(CLI::App& app, std::string& base);
 
 /// Registers --mmproj. @param mmproj  what ModelOptions::mmproj says
 void add_mmproj_option(CLI::App& app, std::string& mmproj);
 
-/// Registers -m/--model, --base and --mmproj.
+/// Registers -m/--model, --base, --adapter and --mmproj.
 void add_model_option(CLI::App& app, ModelOptions& options);
 
 /// Registers --kv alone.
 void add_kv_option(CLI::App& app, ModelOptions& options);
-
-/// The model that -m, --base and --mmproj name. @throws as find_model()
-formats::ModelSource model_source(const ModelOptions& options);
 
 /// Registers --model, --threads, --isa, --device, --kv, --vision, --memory-limit and
 /// --activations.

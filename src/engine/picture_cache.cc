@@ -33,6 +33,23 @@ size_t bytes_of(std::span<const Tensor> media) {
   return bytes;
 }
 
+using Pictures = std::vector<PictureCache::ImagePointer>;
+
+// All tiles of all frames, in the order of the reference's process_images().
+Pictures tiles_of(const spec::VilaConfig& config, const Video& video, Timings& timings) {
+  const Stopwatch watch;
+  media::ProcessorConfig processor = config.image_processor;
+  processor.max_tiles = config.video_max_tiles;
+  processor.min_tiles = std::min(processor.min_tiles, processor.max_tiles);
+  Pictures tiles;
+  for (const auto& frame : video.frames) {
+    for (media::Image& tile : media::tile_picture(*frame, processor).tiles)
+      tiles.push_back(std::make_shared<const media::Image>(std::move(tile)));
+  }
+  timings.media += watch.milliseconds();
+  return tiles;
+}
+
 }  // namespace
 
 EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
@@ -129,10 +146,18 @@ Tensor PictureCache::encode_video(const Job& job, const VideoPointer& video, Tim
   return rows;
 }
 
-// [frames, tokens, D], owning.
+// [frames, tokens, D], owning. Where frames are tiled each tile counts as one.
 Tensor PictureCache::encode_frames(const Job& job, const Video& video, Timings& timings) const {
   const spec::VilaConfig& config = job.model.config();
-  const auto count = std::ssize(video.frames);
+  if (config.tiles_frames()) return encode_squares(job, tiles_of(config, video, timings), timings);
+  return encode_squares(job, video.frames, timings);
+}
+
+// [squares, tokens, D], owning.
+Tensor PictureCache::encode_squares(const Job& job, std::span<const ImagePointer> squares,
+                                    Timings& timings) const {
+  const spec::VilaConfig& config = job.model.config();
+  const auto count = std::ssize(squares);
   const Tensor all =
       Tensor::empty(DType::f32, {count, config.tokens_per_image(), config.llm.hidden_size});
   const int64_t step = group_size(config);
@@ -143,7 +168,7 @@ Tensor PictureCache::encode_frames(const Job& job, const Video& video, Timings& 
     std::vector<media::Image> frames;
     for (int64_t i = begin; i < end; ++i) {
       frames.push_back(
-          media::process_geometry(*video.frames[static_cast<size_t>(i)], config.image_processor));
+          media::process_geometry(*squares[static_cast<size_t>(i)], config.image_processor));
     }
     const Tensor pixels = media::normalise_tiles(frames, config.image_processor);
     timings.media += watch.milliseconds();

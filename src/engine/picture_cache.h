@@ -47,8 +47,8 @@ class PictureCache {
   /// @throws Error{invalid_argument} a null picture; Error{invalid_image}.
   EncodedPictures encode(const Job& job, Timings& timings);
 
-  /// Rows [t, D] of a video behind one token, encoded in groups of frames and pooled as the model's
-  /// config says. job.images is not read.
+  /// Rows [t, D] of a video behind one token, encoded in groups of frames (their tiles, where
+  /// VilaConfig::tiles_frames()) and pooled as the model's config says. job.images is not read.
   /// @throws Error{invalid_argument} frames that the pools do not divide; Error{invalid_image}.
   Tensor encode_video(const Job& job, const VideoPointer& video, Timings& timings);
 
@@ -64,6 +64,8 @@ class PictureCache {
   void encode_group(const Job& job, std::span<const ImagePointer> group, bool is_tiled,
                     Timings& timings);
   Tensor encode_frames(const Job& job, const Video& video, Timings& timings) const;
+  Tensor encode_squares(const Job& job, std::span<const ImagePointer> squares,
+                        Timings& timings) const;
 
   // A picture of a group that has to be computed; the key is "" without a store.
   struct Pending {

@@ -95,6 +95,38 @@ TEST_F(PictureCacheTest, DoesNotTakeANewPictureForAnOldOneAtTheSameAddress) {
   EXPECT_EQ(encoded_, 5);
 }
 
+/// The tiny model as NVILA-Lite would be: pictures in tiles, frames in up to `frame_tiles` of them,
+/// pooled one by one.
+model::Vila tiling_model(int64_t frame_tiles) {
+  spec::VilaConfig config = test::tiny_config();
+  config.image_processor.mode = media::ProcessorConfig::Mode::dynamic;
+  config.image_processor.max_tiles = 6;
+  config.video_max_tiles = frame_tiles;
+  config.video_pools = {{1, 1, 1}};
+  formats::Checkpoint checkpoint;
+  for (const formats::NamedTensor& item : test::random_parameters({.config = config}))
+    checkpoint.tensors.emplace(item.name, item.tensor);
+  ThreadPool alone(1);
+  return model::Vila(checkpoint, config, alone);
+}
+
+TEST_F(PictureCacheTest, CutsFramesIntoAsManyTilesAsTheConfigAllows) {
+  const auto frames = std::make_shared<Video>();
+  frames->frames = {std::make_shared<const media::Image>(90, 30),
+                    std::make_shared<const media::Image>(30, 30)};
+  Timings timings;
+  const auto rows_with = [&](int64_t tiles) {
+    PictureCache cache(1 << 20);
+    const model::Vila model = tiling_model(tiles);
+    return cache.encode_video({model, workspace_.context(), {}, {}}, frames, timings).dim(0);
+  };
+
+  constexpr int64_t kRows = 16;  // of one tile
+  EXPECT_EQ(rows_with(1), 2 * kRows) << "not cut";
+  EXPECT_EQ(rows_with(3), (3 + 1 + 1) * kRows) << "three beside one another, the whole, a square";
+  EXPECT_EQ(rows_with(2), (2 + 1 + 1) * kRows);
+}
+
 TEST_F(PictureCacheTest, RefusesANullPicture) {
   PictureCache cache(1 << 20);
   EXPECT_THROW(encode(cache, {nullptr}), Error);

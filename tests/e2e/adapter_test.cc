@@ -60,6 +60,34 @@ TEST_F(AdapterFolder, AnswersAsTheModelThatConvertMakesOfIt) {
   EXPECT_NE(answer(lora), answer(model()));
 }
 
+TEST_F(AdapterFolder, AnswersTheSameBesideItsBaseAsMergedIntoIt) {
+  const fs::path lora = write_lora("../model");
+  const auto answer_with = [&](const std::string& place) {
+    return json_of(vila({"run", "-m", lora.string(), "--adapter", place, "--json", "--max-tokens",
+                         "12", "--image", file("a.png"), "What?"}))["token_ids"];
+  };
+
+  EXPECT_EQ(answer_with("apart"), answer_with("merge"));
+}
+
+TEST_F(AdapterFolder, GoesBesideAPackedBaseAndIsNotMergedIntoIt) {
+  const fs::path lora = write_lora("../model");
+  const std::string packed = file("packed.vila");
+  const ProcessResult made = vila({"quantize", model().string(), packed, "--method", "rtn"});
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  const auto run = [&](std::vector<std::string> how) {
+    std::vector<std::string> arguments = {"run", "--json", "--max-tokens", "12", "What?"};
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    return vila(arguments);
+  };
+
+  const ProcessResult beside = run({"-m", lora.string(), "--base", packed});
+  EXPECT_NE(json_of(beside)["token_ids"], json_of(run({"-m", packed}))["token_ids"]);
+  const ProcessResult merged = run({"-m", lora.string(), "--base", packed, "--adapter", "merge"});
+  EXPECT_EQ(merged.exit_code, 4);
+  EXPECT_NE(merged.error.find("--adapter auto"), std::string::npos) << merged.error;
+}
+
 TEST_F(AdapterFolder, IsInspectedForWhatItIs) {
   const fs::path lora = write_lora("../model");
 
