@@ -133,8 +133,7 @@ void run_model(const EvalCommand& command, const ModelOptions& options,
                std::span<const eval::Task> tasks, const fs::path& out,
                const InterruptGuard& interrupt) {
   constexpr int64_t kContext = 4096;
-  const formats::Checkpoint checkpoint =
-      formats::open_checkpoint(find_model(options));
+  const formats::Checkpoint checkpoint = formats::open_checkpoint(find_model(options));
   engine::Engine engine = load_engine(checkpoint, options, kContext);
   engine.keep_picture_rows(open_features(command, checkpoint, engine, options));
   const text::ChatTemplate& chat_template = command.chat_template.empty()

@@ -255,19 +255,23 @@ TEST(Vila, ShowsEveryNamedTensorToTheObserver) {
     seen.emplace(name, tensor.shape().text());
   };
   logits_with_picture(tiny_vila(), machine, random_pixels(1, 8));
-  const std::map<std::string, std::string> expected = {{"vision.pixels", "[1, 3, 28, 28]"},
-                                                       {"vision.embeddings", "[1, 17, 32]"},
-                                                       {"vision.pre_layernorm", "[1, 17, 32]"},
-                                                       {"vision.layer.0", "[1, 17, 32]"},
-                                                       {"vision.layer.1", "[1, 17, 32]"},
-                                                       {"vision.layer.2", "[1, 17, 32]"},
-                                                       {"projector_input", "[1, 16, 32]"},
-                                                       {"projector_output", "[1, 16, 48]"},
-                                                       {"input_embeds", "[28, 48]"},
-                                                       {"layer.0", "[28, 48]"},
-                                                       {"layer.1", "[28, 48]"},
-                                                       {"norm", "[28, 48]"},
-                                                       {"logits", "[1, 384]"}};
+  std::map<std::string, std::string> expected = {{"vision.pixels", "[1, 3, 28, 28]"},
+                                                 {"vision.embeddings", "[1, 17, 32]"},
+                                                 {"vision.pre_layernorm", "[1, 17, 32]"},
+                                                 {"vision.layer.0", "[1, 17, 32]"},
+                                                 {"vision.layer.1", "[1, 17, 32]"},
+                                                 {"vision.layer.2", "[1, 17, 32]"},
+                                                 {"projector_input", "[1, 16, 32]"},
+                                                 {"projector_output", "[1, 16, 48]"},
+                                                 {"input_embeds", "[28, 48]"},
+                                                 {"layer.0", "[28, 48]"},
+                                                 {"layer.1", "[28, 48]"},
+                                                 {"norm", "[28, 48]"},
+                                                 {"logits", "[1, 384]"}};
+  for (const char* layer : {"vision.layer.0", "vision.layer.1", "vision.layer.2"}) {
+    expected.emplace(std::string(layer) + ".norm1", "[17, 32]");
+    expected.emplace(std::string(layer) + ".norm2", "[17, 32]");
+  }
   EXPECT_EQ(seen, expected);
 }
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "e2e/fixture.h"
 #include "formats/safetensors.h"
+#include "support/tiny_checkpoint.h"
 
 namespace vila::test {
 namespace {
@@ -25,13 +26,16 @@ class AdapterFolder : public Program {
   }
 
   /// A LoRA adapter of the fixture's model with large random changes, in lora/.
-  fs::path write_lora(const std::string& base) const {
+  fs::path write_lora(const std::string& base) const { return write_lora(base, model()); }
+
+  /// The same with the widths of `shapes`, a model folder.
+  fs::path write_lora(const std::string& base, const fs::path& shapes) const {
     const fs::path folder = file("lora");
     fs::create_directories(folder);
     const Json config = {
         {"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 4}, {"base_model_name_or_path", base}};
     write_file(folder / "adapter_config.json", config.dump());
-    const auto weights = formats::read_safetensors(model() / "model.safetensors");
+    const auto weights = formats::read_safetensors(shapes / "model.safetensors");
     std::vector<formats::NamedTensor> tensors;
     uint64_t stream = 0;
     for (const std::string module :
@@ -71,9 +75,15 @@ TEST_F(AdapterFolder, AnswersTheSameBesideItsBaseAsMergedIntoIt) {
 }
 
 TEST_F(AdapterFolder, GoesBesideAPackedBaseAndIsNotMergedIntoIt) {
-  const fs::path lora = write_lora("../model");
+  spec::VilaConfig config = tiny_config();
+  config.llm.hidden_size = 64;  // widths that groups of 32 divide
+  config.llm.intermediate_size = 128;
+  config.llm.head_dim = 16;
+  write_tiny_checkpoint(file("wide"), {.config = config});
+  const fs::path lora = write_lora("../wide", file("wide"));
   const std::string packed = file("packed.vila");
-  const ProcessResult made = vila({"quantize", model().string(), packed, "--method", "rtn"});
+  const ProcessResult made =
+      vila({"quantize", file("wide"), packed, "--method", "rtn", "--group", "32"});
   ASSERT_EQ(made.exit_code, 0) << made.error;
   const auto run = [&](std::vector<std::string> how) {
     std::vector<std::string> arguments = {"run", "--json", "--max-tokens", "12", "What?"};
