@@ -112,15 +112,15 @@ TEST_F(OwnFiles, OfMmesToolAreScoredAsItScoresThem) {
 }
 
 TEST_F(OwnFiles, OfSeedBenchAreAskedWithTheirChoices) {
-  folder_.write(
-      "SEED-Bench.json",
-      R"({"questions": [{"question_id": "101", "question": "What?", "answer": "B", "choice_a": "x",)"
-      R"( "choice_b": "y", "choice_c": "z", "choice_d": 4, "data_id": "55_66",)"
-      R"( "data_type": "image", "question_type_id": 1},)"
-      R"( {"question_id": "v7", "question": "When?", "answer": "A", "choice_a": "x",)"
-      R"( "choice_b": "y", "choice_c": "z", "choice_d": "w", "data_id": "clip.webm",)"
-      R"( "data_type": "video", "question_type_id": 10}],)"
-      R"( "question_type": {"Scene Understanding": 1, "Action Recognition": 10}})");
+  folder_.write("SEED-Bench.json",
+                R"({"questions": [{"question_id": "101", "question": "What?", "answer": "B",)"
+                R"( "choice_a": "x",)"
+                R"( "choice_b": "y", "choice_c": "z", "choice_d": 4, "data_id": "55_66",)"
+                R"( "data_type": "image", "question_type_id": 1},)"
+                R"( {"question_id": "v7", "question": "When?", "answer": "A", "choice_a": "x",)"
+                R"( "choice_b": "y", "choice_c": "z", "choice_d": "w", "data_id": "clip.webm",)"
+                R"( "data_type": "video", "question_type_id": 10}],)"
+                R"( "question_type": {"Scene Understanding": 1, "Action Recognition": 10}})");
   const auto asked = questions("seed-bench");
   ASSERT_EQ(asked.size(), 2U);
   EXPECT_EQ(asked[0].prompt, std::string("What?\nA. x\nB. y\nC. z\nD. 4") + kLetter);

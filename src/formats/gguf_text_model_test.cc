@@ -152,8 +152,8 @@ TEST_F(GgufTextModel, KeepsASentencePieceTokenizer) {
                                              {"▁a", -1.5F, PieceType::normal}};
   model.files["tokenizer.model"] = write_sentencepiece(pieces);
   model.files["tokenizer_config.json"] =
-      R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_bos_token": true, "legacy": false,
-          "chat_template": "{{ messages }}"})";
+      R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_bos_token": true,
+          "legacy": false, "chat_template": "{{ messages }}"})";
   const TextModel back = round_trip(model);
   const auto read = read_sentencepiece(back.files.at("tokenizer.model"), "x");
   ASSERT_EQ(read.size(), pieces.size());
