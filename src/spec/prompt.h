@@ -78,8 +78,8 @@ struct PromptRule {
   bool has_video_token = false;       // a video is one token; else each frame is a picture
 };
 
-/// The rule that the generation of `config` follows (spec of the reference: llava/mm_utils.py for
-/// VILA and VILA1.5, llava/utils/media.py for NVILA).
+/// The rule that the generation of `config` follows (the reference: llava/mm_utils.py for VILA and
+/// VILA1.5, llava/utils/media.py for NVILA).
 PromptRule prompt_rule(const VilaConfig& config);
 
 /// Puts the media of a request into its prompt, by kind: where the prompt names none of a kind, all
