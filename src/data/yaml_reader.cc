@@ -83,6 +83,7 @@ std::vector<std::string> YamlReader::texts(const std::string& key) {
   const YAML::Node node = find(key);
   std::vector<std::string> values;
   if (!node.IsDefined() || node.IsNull()) return values;
+  if (node.IsScalar()) return {node.Scalar()};
   if (!node.IsSequence()) refuse(key, "expected a list, found " + shown(node));
   for (const auto& item : node) {
     if (!item.IsScalar()) refuse(key, "expected a list of texts");

@@ -23,6 +23,7 @@ class YamlReader {
   int64_t integer(const std::string& key, int64_t fallback, int64_t least);
   double number(const std::string& key, double fallback, double least, double most);
   bool flag(const std::string& key, bool fallback);
+  /// A single text counts as a list of one.
   std::vector<std::string> texts(const std::string& key);
   std::vector<double> numbers(const std::string& key);
   /// Member mappings; empty where absent.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/harness.h"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -41,12 +42,10 @@ void check_protocol(const Json& protocol, const EvalOptions& options) {
   }
 }
 
-void check_pictures(const DataFolder& data, std::span<const Question> questions) {
-  for (const Question& question : questions) {
-    for (const PictureSource& source : picture_sources(question)) {
-      if (source.base64.empty()) data.picture(source.file, question.row);
-    }
-  }
+// Of each picture file, so that a folder of other or smaller copies counts as other data.
+uintmax_t picture_bytes(const DataFolder& data, const PictureSource& source,
+                        const std::string& row) {
+  return source.base64.empty() ? fs::file_size(data.picture(source.file, row)) : 0;
 }
 
 void write_items(const Score& score, const fs::path& path) {
@@ -69,17 +68,19 @@ void write_timing(const AskingTime& spent, double seconds, const fs::path& path)
 
 }  // namespace
 
-std::string protocol_id(const Task& task, std::span<const Question> questions,
-                        const std::string& decoding) {
+std::string protocol_id(const Task& task, const DataFolder& data,
+                        std::span<const Question> questions, const std::string& decoding) {
   std::string text =
       fmt::format("{}\n{}\n{}\n{}\n", task.name, task.protocol, task.max_tokens, decoding);
   for (const Question& question : questions) {
     text += fmt::format("{}\n{}\n{}\n{}\n", question.id, question.image,
                         hex(data::fingerprint(question.image_bytes)), question.prompt);
-    for (const PictureSource& source : question.pictures)
-      text += fmt::format("{} {}\n", source.file, hex(data::fingerprint(source.base64)));
-    text += fmt::format("{} {} {}\n", question.pictures_in_front, question.video,
-                        question.video_frames);
+    for (const PictureSource& source : picture_sources(question))
+      text += fmt::format("{} {} {}\n", source.file, hex(data::fingerprint(source.base64)),
+                          picture_bytes(data, source, question.row));
+    text += fmt::format("{} {} {} {} {}\n", question.pictures_in_front, question.video,
+                        question.video_frames, question.is_raw, question.max_tokens);
+    text += fmt::format("{} {} {}\n", question.options, question.continuations, question.stop);
   }
   return hex(data::fingerprint(text));
 }
@@ -91,9 +92,9 @@ Json run_task(const Task& task, const DataFolder& data, const Model& model, Pict
   const bool is_partial =
       options.limit > 0 && options.limit < static_cast<int64_t>(questions.size());
   if (is_partial) questions.resize(static_cast<size_t>(options.limit));
-  check_pictures(data, questions);
+  const std::string id = protocol_id(task, data, questions, options.decoding);
   fs::create_directories(options.out);
-  const Json protocol = {{"protocol_id", protocol_id(task, questions, options.decoding)},
+  const Json protocol = {{"protocol_id", id},
                          {"model", options.model},
                          {"task", task.name},
                          {"title", task.title},

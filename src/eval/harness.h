@@ -34,10 +34,11 @@ struct EvalOptions {
   std::function<Answers(const Answers& answers)> judge{};  // gives the reviews that are scored
 };
 
-/// What makes two results comparable: 128 bits of a hash over questions, pictures' names, prompts,
-/// parser and decoding, as hexadecimal digits. The model is not in it.
-std::string protocol_id(const Task& task, std::span<const Question> questions,
-                        const std::string& decoding);
+/// What makes two results comparable: 128 bits of a hash over questions, prompts, names and sizes
+/// of the pictures' files (content where a table carries them), parser and decoding, as hexadecimal
+/// digits. The model is not in it. @throws Error{not_found} a picture, naming the row.
+std::string protocol_id(const Task& task, const DataFolder& data,
+                        std::span<const Question> questions, const std::string& decoding);
 
 /// Asks every question once and scores. In `options.out`: answers.jsonl (each answer durable as
 /// soon as the model has finished it, in the order of the questions once all are there),

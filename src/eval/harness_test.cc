@@ -243,17 +243,30 @@ TEST_F(Harness, MakesACardInTheFormOfVilasTable) {
   EXPECT_FALSE(json.contains("average w/o MME"));
 }
 
-TEST(ProtocolId, ChangesWithQuestionParserAndDecodingAlone) {
+TEST(ProtocolId, ChangesWithQuestionPictureParserAndDecodingAlone) {
+  const test::TemporaryFolder folder;
+  folder.write("dog.png", "not decoded here");
+  const DataFolder data(folder.path());
   std::vector<Question> questions(1);
   questions[0].prompt = "What?";
-  const Task& task = find_task("pope");
-  const std::string id = protocol_id(task, questions, "greedy");
+  questions[0].image = "dog.png";
+  const auto id_of = [&](const char* task, const char* decoding) {
+    return protocol_id(find_task(task), data, questions, decoding);
+  };
+  const std::string id = id_of("pope", "greedy");
   EXPECT_EQ(id.size(), 32U);
-  EXPECT_EQ(protocol_id(task, questions, "greedy"), id);
-  EXPECT_NE(protocol_id(find_task("mme"), questions, "greedy"), id);
-  EXPECT_NE(protocol_id(task, questions, "beams"), id);
+  EXPECT_EQ(id_of("pope", "greedy"), id);
+  EXPECT_NE(id_of("mme", "greedy"), id);
+  EXPECT_NE(id_of("pope", "beams"), id);
+  folder.write("dog.png", "a smaller copy");
+  EXPECT_NE(id_of("pope", "greedy"), id);
+  folder.write("dog.png", "not decoded here");
+  EXPECT_EQ(id_of("pope", "greedy"), id);
+  questions[0].options = {"a dog"};
+  EXPECT_NE(id_of("pope", "greedy"), id);
+  questions[0].options.clear();
   questions[0].prompt = "Who?";
-  EXPECT_NE(protocol_id(task, questions, "greedy"), id);
+  EXPECT_NE(id_of("pope", "greedy"), id);
 }
 
 TEST(Base64, DecodesEachLength) {

@@ -91,6 +91,13 @@ TEST(Recipe, IsReadWithDefaults) {
   EXPECT_FALSE(recipe.is_raw);
 }
 
+TEST(Recipe, TakesOneTextForAListOfOne) {
+  std::string own = kOwn;
+  own.replace(own.find("[own.jsonl]"), 11, "own.jsonl");
+  EXPECT_EQ(parse_recipe(own, "own.yaml").source.files,
+            parse_recipe(kOwn, "own.yaml").source.files);
+}
+
 TEST(Recipe, WithAFaultIsRefusedByKey) {
   const auto refuses = [](const std::string& more, const char* message) {
     test::expect_error(ErrorCode::invalid_config, message,
@@ -323,8 +330,9 @@ TEST_F(RecipeData, AVideoFileStandsForItsFolderOfFrames) {
   const auto again = questions(find_task("nextqa"));
   EXPECT_EQ(again[0].video, "");
   EXPECT_EQ(again[0].pictures.size(), 8U);
-  EXPECT_NE(protocol_id(find_task("nextqa"), asked, "greedy"),
-            protocol_id(find_task("nextqa"), again, "greedy"));
+  const DataFolder data(folder_.path());
+  EXPECT_NE(protocol_id(find_task("nextqa"), data, asked, "greedy"),
+            protocol_id(find_task("nextqa"), data, again, "greedy"));
 }
 
 TEST_F(RecipeData, AMissingFolderOfFramesIsNamedWithItsRow) {
