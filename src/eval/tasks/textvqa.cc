@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -44,10 +45,10 @@ Annotation read_annotation(JsonCursor& cursor) {
   return annotation;
 }
 
-std::vector<Annotation> read_annotations(const fs::path& path) {
+// Calls `read` at each row of the array "data" that both files of TextVQA are.
+void each_row(const fs::path& path, const std::function<void(JsonCursor&)>& read) {
   const std::string text = read_file(path);
   JsonCursor cursor(text, path.string());
-  std::vector<Annotation> annotations;
   std::string key;
   cursor.enter_object();
   while (cursor.next_key(key)) {
@@ -56,14 +57,20 @@ std::vector<Annotation> read_annotations(const fs::path& path) {
       continue;
     }
     cursor.enter_array();
-    while (cursor.next_item()) {
-      annotations.push_back(read_annotation(cursor));
-      if (annotations.back().answers.size() != kHumans) {
-        cursor.fail_here("ten answers of the question before this");
-      }
-    }
+    while (cursor.next_item())
+      read(cursor);
   }
   cursor.finish();
+}
+
+std::vector<Annotation> read_annotations(const fs::path& path) {
+  std::vector<Annotation> annotations;
+  each_row(path, [&](JsonCursor& cursor) {
+    annotations.push_back(read_annotation(cursor));
+    if (annotations.back().answers.size() != kHumans) {
+      cursor.fail_here("ten answers of the question before this");
+    }
+  });
   return annotations;
 }
 
@@ -91,23 +98,11 @@ std::pair<std::string, std::string> read_tokens(JsonCursor& cursor) {
 
 // OCR tokens by picture, of TextVQA's own file (Rosetta's).
 std::map<std::string, std::string> read_ocr(const fs::path& path) {
-  const std::string text = read_file(path);
-  JsonCursor cursor(text, path.string());
   std::map<std::string, std::string> tokens;
-  std::string key;
-  cursor.enter_object();
-  while (cursor.next_key(key)) {
-    if (key != "data") {
-      cursor.skip();
-      continue;
-    }
-    cursor.enter_array();
-    while (cursor.next_item()) {
-      auto [image, joined] = read_tokens(cursor);
-      tokens.emplace(std::move(image), std::move(joined));
-    }
-  }
-  cursor.finish();
+  each_row(path, [&](JsonCursor& cursor) {
+    auto [image, joined] = read_tokens(cursor);
+    tokens.emplace(std::move(image), std::move(joined));
+  });
   return tokens;
 }
 
