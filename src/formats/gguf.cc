@@ -312,17 +312,17 @@ Tensor gguf_tensor(const GgufFile& file, std::string_view name) {
   if (found == file.tensors.end()) {
     fail(ErrorCode::invalid_model, "{}: expected tensor \"{}\", found none", file.source(), name);
   }
-  const auto& [type, shape, data] = found->second;
+  const GgufTensor& stored = found->second;
   const auto as_view = [&](DType dtype) {
-    const bool is_aligned = reinterpret_cast<uintptr_t>(data.data()) % dtype_size(dtype) == 0;
-    const Tensor view = Tensor::view(dtype, shape, data.data(), file.file);
-    return is_aligned ? view : view.to(dtype);
+    const auto address = reinterpret_cast<uintptr_t>(stored.data.data());
+    const Tensor view = Tensor::view(dtype, stored.shape, stored.data.data(), file.file);
+    return address % dtype_size(dtype) == 0 ? view : view.to(dtype);
   };
-  if (type == GgmlType::f32) return as_view(DType::f32);
-  if (type == GgmlType::f16) return as_view(DType::f16);
-  if (type == GgmlType::bf16) return as_view(DType::bf16);
-  Tensor tensor = Tensor::empty(DType::f32, shape);
-  dequantise_blocks(type, data, tensor.values<float>());
+  if (stored.type == GgmlType::f32) return as_view(DType::f32);
+  if (stored.type == GgmlType::f16) return as_view(DType::f16);
+  if (stored.type == GgmlType::bf16) return as_view(DType::bf16);
+  Tensor tensor = Tensor::empty(DType::f32, stored.shape);
+  dequantise_blocks(stored.type, stored.data, tensor.values<float>());
   return tensor;
 }
 

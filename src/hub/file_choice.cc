@@ -48,10 +48,11 @@ bool is_in_unwanted_folder(std::string_view folder) {
 }
 
 bool is_wanted(const RemoteFile& file) {
-  const auto [folder, name] = place_of(file.path);
+  const auto place = place_of(file.path);
+  const std::string_view name = place.name;
   const auto starts = [&](std::string_view start) { return name.starts_with(start); };
   const auto ends = [&](std::string_view end) { return name.ends_with(end); };
-  if (name.starts_with(".") || is_in_unwanted_folder(folder)) return false;
+  if (name.starts_with(".") || is_in_unwanted_folder(place.folder)) return false;
   if (std::ranges::any_of(kLeftOverStarts, starts)) return false;
   return std::ranges::any_of(kWantedStarts, starts) || std::ranges::any_of(kWantedEnds, ends);
 }

@@ -24,7 +24,7 @@ std::string list(const std::string& name, const std::string& type, const std::st
 std::string frame_of(const PlainVideo& video, const std::array<uint8_t, 3>& colour) {
   std::string pixels;
   for (uint32_t i = 0; i < video.width * video.height; ++i) {
-    for (const size_t channel : {2, 1, 0})  // a DIB stores blue first
+    for (const size_t channel : {2U, 1U, 0U})  // a DIB stores blue first
       pixels += static_cast<char>(colour[channel]);
   }
   return pixels;
