@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "formats/model_package.h"
 #include "formats/vila_file.h"
+#include "quantize/export.h"
 
 namespace vila::cli {
 namespace {
@@ -31,6 +32,7 @@ std::string target_of(const ConvertOptions& options) {
   if (!options.to.empty()) return options.to;
   const fs::path extension = fs::path(options.out).extension();
   if (extension == ".gguf") return "gguf";
+  if (extension == ".pt") return "awq";
   return extension == ".vila" ? "vila" : "safetensors";
 }
 
@@ -57,6 +59,19 @@ formats::ModelSource source_of(const ConvertOptions& options) {
   return source;
 }
 
+int convert_to_awq(const ConvertOptions& options, formats::ModelPackage& package) {
+  if (!options.dtype.empty()) {
+    fail(ErrorCode::invalid_argument, "--dtype {}: expected none, llm-awq's files are in f16",
+         options.dtype);
+  }
+  const int64_t group = quantize::repack_awq(package);
+  formats::convert_package(package, DType::f16);
+  quantize::write_quantised(options.out, package, quantize::Target::awq,
+                            quantize::awq_file_name(fs::path(options.out).stem().string(), group));
+  print_note(fmt::format("{}: llm-awq's v2 in groups of {}", options.out, group));
+  return 0;
+}
+
 int convert(const ConvertOptions& options) {
   const std::string target = target_of(options);
   const auto blocks = blocks_of_name(options.dtype);
@@ -66,6 +81,7 @@ int convert(const ConvertOptions& options) {
          options.dtype, target);
   }
   formats::ModelPackage package = formats::open_package(source_of(options));
+  if (target == "awq") return convert_to_awq(options, package);
   if (target != "vila") formats::dequantise_package(package);
   if (!options.dtype.empty() && !blocks)
     formats::convert_package(package, dtype_of_name(options.dtype));
@@ -95,15 +111,18 @@ Action add_convert(CLI::App& app) {
          "A checkpoint folder, the name of a model, or a .vila, .gguf, .safetensors, .bin or "
          ".pt file")
       ->required();
-  app.add_option("out", options->out, "A folder, or a .vila or .gguf file; appears when complete")
+  app.add_option("out", options->out,
+                 "A folder, or a .vila, .gguf or .pt file; appears when complete")
       ->required();
   add_base_option(app, options->base);
   app.add_option("--mmproj", options->mmproj,
                  "Tower and projector of a GGUF model: of OUT, which gets them when the model sees "
                  "(default: mmproj-NAME.gguf beside it), else of IN (default: found beside it)")
       ->type_name("FILE");
-  app.add_option("--to", options->to, "Instead of what the name of OUT says")
-      ->check(CLI::IsMember({"safetensors", "gguf", "vila"}));
+  app.add_option(
+         "--to", options->to,
+         "Instead of what the name of OUT says; awq: llm-awq's v2 .pt, of a model in 4 bits")
+      ->check(CLI::IsMember({"safetensors", "gguf", "vila", "awq"}));
   app.add_option("--dtype", options->dtype,
                  "Convert all float tensors, or of GGUF round the language model's matrices (q8_0, "
                  "q4_0, q4_1); packed weights stay packed in a .vila file")

@@ -46,8 +46,11 @@ void add_method(CLI::App& app, QuantizeOptions& options) {
       ->check(CLI::IsMember({"awq", "autoawq", "vila", "floats"}));
   app.add_flag("--head8", options.has_8bit_head,
                "Embeddings and output matrix in 8 bits a row as well (.vila, or --to floats)");
-  app.add_flag("--vision8", options.has_8bit_vision,
-               "Vision tower and projector in 8 bits a row as well (.vila)");
+  app.add_option("--vision", options.vision,
+                 "Tower and projector: f16 (floats, as they are stored) or w8a8 (8 bits a row, run "
+                 "on 8-bit activations; .vila)")
+      ->check(CLI::IsMember({"f16", "w8a8"}))
+      ->capture_default_str();
 }
 
 void add_calibration(CLI::App& app, QuantizeOptions& options) {

@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/model_files.h"
 #include "cli/output.h"
 #include "engine/verify.h"
 #include "formats/vila_file.h"
@@ -17,8 +19,11 @@
 namespace vila::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct VerifyOptions {
   std::vector<std::string> cases;
+  std::string model;  // instead of the case's own; "": none
   engine::LoadOptions load;
   bool has_json = false;
 };
@@ -44,9 +49,15 @@ const engine::VerifyRow* first_failure(const std::vector<engine::VerifyRow>& row
 }
 
 bool verify_case(const std::string& folder, const VerifyOptions& options, Json& report) {
+  const bool is_quantisation = quantize::is_quantisation_case(folder);
+  if (is_quantisation && !options.model.empty()) {
+    fail(ErrorCode::invalid_argument,
+         "{}: expected a case of a whole model for --model, found one of quantisation", folder);
+  }
+  const fs::path model = options.model.empty() ? fs::path() : resolve_model(options.model);
   const std::vector<engine::VerifyRow> rows =
-      quantize::is_quantisation_case(folder) ? quantize::verify_quantisation(folder, options.load)
-                                             : engine::verify_reference(folder, options.load);
+      is_quantisation ? quantize::verify_quantisation(folder, options.load)
+                      : engine::verify_reference(folder, options.load, model);
   const engine::VerifyRow* failure = first_failure(rows);
   if (options.has_json) {
     Json json = {{"case", folder}, {"passed", failure == nullptr}, {"rows", Json::array()}};
@@ -66,8 +77,7 @@ bool verify_case(const std::string& folder, const VerifyOptions& options, Json& 
 
 bool is_vila_file(const std::string& path) {
   std::error_code ignored;
-  return std::filesystem::is_regular_file(path, ignored) &&
-         formats::looks_like_vila(MappedFile(path).bytes());
+  return fs::is_regular_file(path, ignored) && formats::looks_like_vila(MappedFile(path).bytes());
 }
 
 // A .vila file is its own record: each of its checksums must be that of the content it names.
@@ -110,6 +120,9 @@ Action add_verify(CLI::App& app) {
                  "a .vila file")
       ->type_name("CASE")
       ->required();
+  app.add_option("-m,--model", options->model,
+                 "Another form of the case's model, e.g. converted, to compare in its place")
+      ->type_name("MODEL");
   app.add_option("-t,--threads", options->load.threads, "Threads (default: all cores)")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));

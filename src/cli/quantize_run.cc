@@ -78,7 +78,7 @@ class QuantizeRun {
       fail(ErrorCode::invalid_argument, "{}: expected a new name, found something there",
            options_.out);
     }
-    if (options.has_8bit_vision && target_ != quantize::Target::vila) {
+    if (options.has_8bit_vision() && target_ != quantize::Target::vila) {
       fail(ErrorCode::invalid_argument,
            "files of kind {} hold the tower as floats only; write a .vila file for 8 bits",
            quantize::target_name(target_));
@@ -104,7 +104,7 @@ class QuantizeRun {
     if (!options_.save_search.empty()) save_search(layers);
     quantize::replace_linears(package_, layers, target_);
     if (options_.has_8bit_head) quantize::round_head(package_, target_);
-    if (options_.has_8bit_vision) round_vision(calibration.vision);
+    if (options_.has_8bit_vision()) round_vision(calibration.vision);
     const Json card = finish(layers, calibration);
     fs::remove_all(work_folder());
     return card;
@@ -166,7 +166,7 @@ class QuantizeRun {
 
   std::string vision_text(const RequestCalibration& calibration) const {
     if (!whole_.has_vision()) return {};
-    if (!options_.has_8bit_vision) return "as it was";
+    if (!options_.has_8bit_vision()) return "as it was";
     return calibration.vision.empty() ? "8 bits a row, smoothed by its norms' gains"
                                       : "8 bits a row, smoothed by the calibration's maxima";
   }
@@ -218,7 +218,7 @@ class QuantizeRun {
   std::string weight_name() const {
     const std::string name = model_.filename().empty() ? model_.parent_path().filename().string()
                                                        : model_.stem().string();
-    return fmt::format("{}-w4-g{}-awq-v2.pt", name, grid_.group);
+    return quantize::awq_file_name(name, grid_.group);
   }
 
   const QuantizeOptions& options_;

@@ -23,8 +23,8 @@ struct QuantizeOptions {
   int64_t group = 128;
   std::string target;  // "": by the name of `out`
   bool has_8bit_head = false;
-  bool has_8bit_vision = false;
-  std::string calibration;  // a text, or a JSONL file of requests
+  std::string vision = "f16";  // or "w8a8"
+  std::string calibration;     // a text, or a JSONL file of requests
   quantize::WindowChoice windows;
   std::string save_search;
   std::string load_search;
@@ -32,6 +32,8 @@ struct QuantizeOptions {
   std::string eval_text;
   int64_t eval_windows = 10;
   int64_t eval_context = 2048;
+
+  bool has_8bit_vision() const { return vision == "w8a8"; }
 };
 
 /// Quantises, writes the result with its card and removes the work folder ("OUT.work").

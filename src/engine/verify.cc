@@ -112,10 +112,11 @@ LoadOptions exact(LoadOptions options) {
 // Runs one case.
 class Verifier {
  public:
-  Verifier(const std::filesystem::path& folder, const LoadOptions& options)
+  Verifier(const std::filesystem::path& folder, const formats::Checkpoint& checkpoint,
+           const LoadOptions& options)
       : workspace_(exact(options)),
-        model_(model::Vila::load(formats::open_checkpoint(folder / "checkpoint"), context().pool)),
-        tokenizer_(text::load_tokenizer(folder / "checkpoint")),
+        model_(model::Vila::load(checkpoint, context().pool)),
+        tokenizer_(text::load_tokenizer(checkpoint.tokenizer_folder)),
         expected_(formats::read_safetensors(folder / "expected.safetensors").tensors) {}
 
   void run(const Prompt& prompt);
@@ -126,6 +127,7 @@ class Verifier {
  private:
   ops::Context& context() { return workspace_.context(); }
 
+  void check_vocabulary(const Prompt& prompt) const;
   void observe(std::string_view name, const Tensor& tensor);
   void check(const std::string& name, const Tensor& actual);
 
@@ -284,7 +286,18 @@ void Verifier::report_unseen(const Prompt& prompt) {
   }
 }
 
+// The recorded ids are given to the model as they are.
+void Verifier::check_vocabulary(const Prompt& prompt) const {
+  const int64_t size = model_.config().llm.vocab_size;
+  const auto largest = std::ranges::max_element(prompt.ids);
+  if (largest == prompt.ids.end() || *largest < size) return;
+  fail(ErrorCode::invalid_model,
+       "case \"{}\": expected a model that knows token {}, found a vocabulary of {}", prompt.name,
+       *largest, size);
+}
+
 void Verifier::run(const Prompt& prompt) {
+  check_vocabulary(prompt);
   prefix_ = prompt.name + ".";
   tower_calls_ = 0;
   context().arena.reset();
@@ -302,9 +315,12 @@ void Verifier::run(const Prompt& prompt) {
 }  // namespace
 
 std::vector<VerifyRow> verify_reference(const std::filesystem::path& case_folder,
-                                        const LoadOptions& options) {
+                                        const LoadOptions& options,
+                                        const std::filesystem::path& model) {
   const Case recorded = read_case(case_folder);
-  Verifier verifier(case_folder, options);
+  const formats::Checkpoint checkpoint =
+      formats::open_checkpoint(model.empty() ? case_folder / "checkpoint" : model);
+  Verifier verifier(case_folder, checkpoint, options);
   for (const Prompt& prompt : recorded.prompts)
     verifier.run(prompt);
   verifier.run_pools(recorded);

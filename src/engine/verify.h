@@ -26,8 +26,10 @@ struct VerifyRow {
 /// times the noise of f32 sums), greedy ids (exact) and the five best logits of each step. A tensor
 /// that was recorded but not computed fails its row. Packed weights are multiplied with f32
 /// activations, as the reference does, whatever the options say.
+/// @param model  another form of the case's model to compare instead of `checkpoint/`; empty: none.
 /// @throws Error{not_found | invalid_data | invalid_model} when the case cannot be run.
 std::vector<VerifyRow> verify_reference(const std::filesystem::path& case_folder,
-                                        const LoadOptions& options);
+                                        const LoadOptions& options,
+                                        const std::filesystem::path& model = {});
 
 }  // namespace vila::engine

@@ -89,12 +89,14 @@ AwqTensors pack_v2(const AwqSource& source, int64_t out, int64_t in, int64_t gro
       element(packed.qweight, block, c) = static_cast<uint16_t>(word);
     }
   }
+  const bool is_scaled = source.zeros.dtype() == DType::f16;
   for (int64_t n = 0; n < out; ++n) {
     for (int64_t g = 0; g < groups; ++g) {
       const uint16_t scale = element(source.scales, n, g);
       element(packed.scales, g, n) = scale;
       element(packed.zeros, g, n) =
-          scaled_zero(dtype, scale, source.zeros.data<uint8_t>()[n * groups + g]);
+          is_scaled ? element(source.zeros, n, g)
+                    : scaled_zero(dtype, scale, source.zeros.data<uint8_t>()[n * groups + g]);
     }
   }
   return packed;

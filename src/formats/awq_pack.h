@@ -11,7 +11,7 @@ namespace vila::formats {
 struct AwqSource {
   Tensor codes;   // u8 [out, in], 0 to 15
   Tensor scales;  // f16 or bf16 [out, in / group]
-  Tensor zeros;   // u8 [out, in / group], 0 to 15
+  Tensor zeros;   // u8 [out, in / group], 0 to 15; for v2 also the scaled zeros themselves, f16
   int64_t group = 128;
 };
 

@@ -58,6 +58,19 @@ TEST_P(AwqPacking, UnpacksToWhatWasPacked) {
   }
 }
 
+TEST(AwqOffsets, AreKeptBitForBit) {
+  AwqSource source{Tensor::zeros(DType::u8, {4, 64}), Tensor::empty(DType::f16, {4, 2}),
+                   Tensor::empty(DType::f16, {4, 2}), 32};
+  for (int i = 0; i < 8; ++i) {
+    source.scales.data<f16>()[i] = to_f16(0.01F * static_cast<float>(i + 1));
+    source.zeros.data<f16>()[i] =
+        to_f16(-0.037F * static_cast<float>(i));  // no multiple of a scale
+  }
+  const Q4Matrix matrix = unpack_awq(pack_awq(AwqLayout::v2, source), 32, "test");
+  EXPECT_EQ(compare(matrix.offsets, source.zeros.to(DType::f32)).max_abs, 0);
+  EXPECT_EQ(compare(matrix.scales, source.scales.to(DType::f32)).max_abs, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, AwqPacking,
                          testing::Values(PackCase{AwqLayout::gemm, 24, 96, 32, DType::f16},
                                          PackCase{AwqLayout::gemm, 8, 864, 32, DType::f16},

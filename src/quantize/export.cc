@@ -124,6 +124,43 @@ void describe_autoawq(ModelPackage& package, const std::string& part, int64_t gr
   content = config.dump(2) + "\n";
 }
 
+/// Codes, scales and zero points, or offsets, of a packed matrix.
+formats::AwqSource awq_source(const PackedMatrix& matrix, const std::string& name) {
+  if (!formats::can_pack(AwqLayout::v2, matrix.out, matrix.in, matrix.group)) {
+    fail(ErrorCode::invalid_model,
+         "\"{}\": expected sizes that llm-awq's layout holds (4 outputs by 64 inputs), found [{}, "
+         "{}] "
+         "in groups of {}",
+         name, matrix.out, matrix.in, matrix.group);
+  }
+  const Shape groups({matrix.out, matrix.groups()});
+  formats::AwqSource source{
+      Tensor::empty(DType::u8, {matrix.out, matrix.in}), Tensor::empty(DType::f16, groups),
+      Tensor::empty(matrix.has_offsets ? DType::f16 : DType::u8, groups), matrix.group};
+  for (int64_t n = 0; n < matrix.out; ++n) {
+    for (int64_t k = 0; k < matrix.in; ++k)
+      source.codes.data<uint8_t>()[n * matrix.in + k] = static_cast<uint8_t>(matrix.code(n, k));
+    for (int64_t g = 0; g < matrix.groups(); ++g) {
+      const int64_t place = n * matrix.groups() + g;
+      const float shift = matrix.shift(n, g);
+      source.scales.data<f16>()[place] = to_f16(matrix.scale(n, g));
+      if (matrix.has_offsets) {
+        source.zeros.data<f16>()[place] = to_f16(shift);
+      } else {
+        source.zeros.data<uint8_t>()[place] = static_cast<uint8_t>(shift);
+      }
+    }
+  }
+  return source;
+}
+
+void put_awq(const std::string& linear, const formats::AwqSource& source, TensorMap& tensors) {
+  const formats::AwqTensors packed = formats::pack_awq(AwqLayout::v2, source);
+  tensors.insert_or_assign(linear + ".qweight", packed.qweight);
+  tensors.insert_or_assign(linear + ".scales", packed.scales);
+  tensors.insert_or_assign(linear + ".scaled_zeros", packed.zeros);
+}
+
 formats::TorchValue state_dict(const TensorMap& tensors) {
   std::vector<std::pair<std::string, formats::TorchValue>> rows;
   for (const auto& [name, tensor] : tensors)
@@ -216,6 +253,34 @@ void round_head(ModelPackage& package, Target target) {
         name, formats::quantised(quantise_rows_8bit(weight, weight.dim(1))));
     tensors.erase(found);
   }
+}
+
+int64_t repack_awq(ModelPackage& package) {
+  const std::string part = decoder_part(package);
+  const auto first = package.quantised[part].find(kFirstLinear);
+  if (first == package.quantised[part].end() || first->second.bits != 4) {
+    fail(ErrorCode::invalid_model,
+         "expected a language model in 4 bits, found \"{}\" as floats; `vila quantize IN OUT --to "
+         "awq` makes one",
+         kFirstLinear);
+  }
+  const int64_t group = first->second.group;
+  for (auto& [name, matrices] : package.quantised) {
+    for (auto& [weight, matrix] : matrices) {
+      if (matrix.bits == 4) {
+        put_awq(weight.substr(0, weight.rfind(".weight")), awq_source(matrix.pack(), weight),
+                package.parts[name]);
+      } else {
+        package.parts[name].insert_or_assign(weight, matrix.dequantise().to(DType::f16));
+      }
+    }
+  }
+  package.quantised.clear();
+  return group;
+}
+
+std::string awq_file_name(const std::string& name, int64_t group) {
+  return fmt::format("{}-w4-g{}-awq-v2.pt", name, group);
 }
 
 void write_quantised(const fs::path& path, const ModelPackage& package, Target target,

@@ -43,6 +43,16 @@ void replace_linears(formats::ModelPackage& package, std::span<const std::filesy
 /// @throws Error{invalid_argument} for targets whose files hold no such matrix.
 void round_head(formats::ModelPackage& package, Target target);
 
+/// Makes llm-awq's v2 tensors of the packed Linears of a package's decoder; other packed matrices
+/// (8 bits a row) become f16. Codes, zero points and offsets stay, scales are f16.
+/// @return the group that scales are shared by.
+/// @throws Error{invalid_model} when the decoder is not in 4 bits or a matrix does not fit the
+///         layout.
+int64_t repack_awq(formats::ModelPackage& package);
+
+/// llm-awq's name of a file: "NAME-w4-gG-awq-v2.pt".
+std::string awq_file_name(const std::string& name, int64_t group);
+
 /// Writes the package as the target says: a folder or .vila file that appears when complete, or for
 /// awq also one .pt file with the decoder alone, when the name of `path` ends so.
 /// @param name  of the .pt file in a folder: NAME-w4-gG-awq-v2.pt.

@@ -64,6 +64,27 @@ TEST_F(Convert, AQuantisedModelStaysPackedInOneFileAndAnswersTheSameFromAnyConta
   EXPECT_NE(report["parts"][0]["dtypes"].dump().find("int4 g128"), std::string::npos);
 }
 
+TEST_F(Convert, PackedWeightsBecomeThoseOfLlmAwqAgain) {
+  const fs::path awq =
+      fs::path(VILA_SOURCE_DIR) / "../shared/conformance/awq/file/vila15-layout/llm";
+  if (!fs::exists(awq)) GTEST_SKIP() << awq << " is absent";
+  ASSERT_EQ(convert(awq, out_ / "m.vila").exit_code, 0);
+  const ProcessResult back =
+      vila({"convert", (out_ / "m.vila").string(), (out_ / "folder").string(), "--to", "awq"});
+  ASSERT_EQ(back.exit_code, 0) << back.error;
+  EXPECT_TRUE(fs::exists(out_ / "folder/folder-w4-g128-awq-v2.pt"));
+  const auto answer = [&](const fs::path& path) {
+    return json_of(vila({"run", "-m", path.string(), "--raw", "--json", "--max-tokens", "8",
+                         "--activations", "f32", "abc"}))["token_ids"];
+  };
+  EXPECT_EQ(answer(out_ / "folder"), answer(awq));
+  const ProcessResult floats =
+      vila({"convert", model().string(), (out_ / "no").string(), "--to", "awq"});
+  EXPECT_EQ(floats.exit_code, 4);
+  EXPECT_NE(floats.error.find("vila quantize"), std::string::npos) << floats.error;
+  EXPECT_FALSE(fs::exists(out_ / "no"));
+}
+
 TEST_F(Convert, AModelThatSeesBecomesTwoGgufFilesThatAnswerAlike) {
   ASSERT_EQ(convert(model(), out_ / "m.gguf").exit_code, 0);
   ASSERT_TRUE(fs::exists(out_ / "mmproj-m.gguf"));

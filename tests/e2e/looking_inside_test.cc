@@ -214,6 +214,13 @@ TEST_F(Inside, VerifyPassesOnARecordedCaseAndRefusesWhatIsNone) {
 
   EXPECT_EQ(result.exit_code, 0) << result.out;
   EXPECT_EQ(vila({"verify", model().string()}).exit_code, 4);
+  const ProcessResult other = vila({"verify", recorded.string(), "-m", model().string(), "--json"});
+  EXPECT_EQ(other.exit_code, 4) << "its vocabulary is smaller than that of the case";
+  EXPECT_NE(other.error.find("vocabulary"), std::string::npos) << other.error;
+  const TemporaryFolder folder;
+  const std::string copy = (folder / "m.gguf").string();
+  ASSERT_EQ(vila({"convert", (recorded / "checkpoint").string(), copy}).exit_code, 0);
+  EXPECT_EQ(vila({"verify", recorded.string(), "-m", copy}).exit_code, 0) << "in another form";
 }
 
 }  // namespace

@@ -79,8 +79,8 @@ TEST_F(Quantize, PutsTheTowerInEightBitsByWhatThePicturesShow) {
   std::ofstream(path("prompts.jsonl"))
       << Json({{"prompt", "What is this?"}, {"images", {file("a.png")}}}).dump() << "\n"
       << Json({{"prompt", "No picture."}}).dump() << "\n";
-  const std::vector<std::string> options = {"--calibration", path("prompts.jsonl"), "--vision8",
-                                            "--head8", "--json"};
+  const std::vector<std::string> options = {
+      "--calibration", path("prompts.jsonl"), "--vision", "w8a8", "--head8", "--json"};
   const Json card = json_of(quantize("small.vila", options));
   EXPECT_EQ(card["vision"], "8 bits a row, smoothed by the calibration's maxima");
   EXPECT_EQ(card["head"], "8 bits a row");
