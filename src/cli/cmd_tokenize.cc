@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iterator>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -40,7 +39,8 @@ std::vector<text::TokenId> ids_of(const Json& line, const std::string& source) {
 /// Lines {"ids": […], "pieces": […]}; what a piece is in JSON is remembered.
 class TokenLines {
  public:
-  explicit TokenLines(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit TokenLines(const text::Tokenizer& tokenizer)
+      : tokenizer_(tokenizer), pieces_(static_cast<size_t>(tokenizer.vocab_size())) {}
 
   std::string line(const std::vector<text::TokenId>& ids) {
     std::string numbers;
@@ -56,13 +56,13 @@ class TokenLines {
 
  private:
   const std::string& piece(text::TokenId id) {
-    std::string& known = pieces_[id];
+    std::string& known = pieces_.at(static_cast<size_t>(id));
     if (known.empty()) known = json_line(tokenizer_.piece(id));
     return known;
   }
 
   const text::Tokenizer& tokenizer_;
-  std::unordered_map<text::TokenId, std::string> pieces_;
+  std::vector<std::string> pieces_;  // by id, empty: not asked for yet
 };
 
 int tokenize(const TokenizeOptions& options) {

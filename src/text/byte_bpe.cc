@@ -2,6 +2,7 @@
 #include "text/byte_bpe.h"
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -20,8 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kMaxId = int64_t{1} << 24;
-// The words of one text that are remembered, so that frequent ones are merged once.
+// Words that are remembered from text to text, so that frequent ones are merged once.
 constexpr size_t kMaxRemembered = 65536;
+constexpr size_t kMaxWord = 64;  // bytes of one that is remembered
 
 /// What ByteLevel with use_regex splits by: GPT-2's pattern.
 constexpr const char* kGpt2Pattern =
@@ -192,7 +194,9 @@ class ByteBpe final : public Tokenizer {
     std::vector<TokenId> ids;
     if (options.add_bos) ids = begin_;
     const std::string sound = is_valid_utf8(text) ? std::string(text) : replace_invalid_utf8(text);
-    Remembered remembered;
+    std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    Remembered own;
+    Remembered& remembered = lock.owns_lock() ? remembered_ : own;
     for (const TextPart& part : (options.parse_special ? added_ : plain_added_).split(sound)) {
       if (part.token != nullptr) {
         ids.push_back(part.token->id);
@@ -241,7 +245,8 @@ class ByteBpe final : public Tokenizer {
   }
 
  private:
-  using Remembered = std::unordered_map<std::string_view, std::vector<TokenId>>;
+  using Remembered =
+      std::unordered_map<std::string, std::vector<TokenId>, WordHash, std::equal_to<>>;
 
   static BpeMerger make_merger(const Description& file) {
     const ByteLetters letters;
@@ -300,26 +305,28 @@ class ByteBpe final : public Tokenizer {
   void encode_part(std::string_view part, Remembered& remembered, std::vector<TokenId>& ids) const {
     std::string text = is_composed_ ? compose_nfc(part) : std::string(part);
     if (adds_blank_ && !text.starts_with(' ')) text.insert(0, 1, ' ');
-    // What is remembered refers to this part's text.
-    remembered.clear();
     for (const std::string_view word : splitter_.split(text)) {
+      if (word.size() > kMaxWord) {
+        encode_word(word, ids);
+        continue;
+      }
       auto found = remembered.find(word);
       if (found == remembered.end()) {
         if (remembered.size() >= kMaxRemembered) remembered.clear();
-        found = remembered.emplace(word, encode_word(word)).first;
+        found = remembered.emplace(word, std::vector<TokenId>()).first;
+        encode_word(word, found->second);
       }
       ids.insert(ids.end(), found->second.begin(), found->second.end());
     }
   }
 
-  std::vector<TokenId> encode_word(std::string_view word) const {
-    std::vector<TokenId> ids;
-    if (ignores_merges_) {
-      const auto whole = whole_words_.find(word);
-      if (whole != whole_words_.end()) return {whole->second};
+  void encode_word(std::string_view word, std::vector<TokenId>& ids) const {
+    const auto whole = whole_words_.find(word);
+    if (whole != whole_words_.end()) {
+      ids.push_back(whole->second);
+    } else {
+      merger_.encode(word, ids);
     }
-    merger_.encode(word, ids);
-    return ids;
   }
 
   bool is_composed_;
@@ -329,8 +336,11 @@ class ByteBpe final : public Tokenizer {
   BpeMerger merger_;
   std::vector<std::string> pieces_;  // by id, as the file spells them
   std::vector<std::string> bytes_;   // by id, what they decode to
-  // Bytes of a token to it, with ignore_merges; searched without a copy of the word.
+  // Bytes of a token to it, with ignore_merges, else none; searched without a copy of the word.
   std::unordered_map<std::string, TokenId, WordHash, std::equal_to<>> whole_words_;
+  // Of whoever holds the mutex; a thread that finds it taken remembers for its own text only.
+  mutable std::mutex mutex_;
+  mutable Remembered remembered_;
   AddedTokens added_;
   AddedTokens plain_added_;  // those that are not special
   std::vector<TokenId> begin_;

@@ -58,7 +58,6 @@ class LlamaTokenizer final : public Tokenizer {
       named_.push_back(id_of(name));
     unk_text_ = options.unk;
     unk_text_length_ = encode_plain(unk_text_).size();
-    strips_first_blank_ = find_strips_first_blank();
   }
 
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options) const override {
@@ -104,8 +103,22 @@ class LlamaTokenizer final : public Tokenizer {
 
  private:
   void load_model(const std::filesystem::path& file) {
-    std::string model = read_file(file);
-    if (!is_legacy_) model += kNoDummyPrefix;
+    const std::string model = read_file(file);
+    const std::string bare = model + std::string(kNoDummyPrefix);
+    load_library(file, is_legacy_ ? model : bare);
+    std::vector<std::string> pieces;
+    for (TokenId id = 0; id < model_size_; ++id)
+      pieces.push_back(processor_.IdToPiece(id));
+    strips_first_blank_ = find_strips_first_blank();
+    if (!SentencePieceWords::splits_into_words(bare, pieces)) return;
+    words_ = std::make_unique<SentencePieceWords>(bare);
+    if (!is_legacy_ || !SentencePieceWords::adds_prefix(model)) return;
+    // The prefix is the text's, not every word's.
+    prefix_ = " ";
+    load_library(file, bare);
+  }
+
+  void load_library(const std::filesystem::path& file, const std::string& model) {
     const auto status = processor_.LoadFromSerializedProto(model);
     if (!status.ok() || processor_.GetPieceSize() == 0) {
       fail(ErrorCode::invalid_model,
@@ -114,10 +127,6 @@ class LlamaTokenizer final : public Tokenizer {
            file.string(), model.size(), status.ToString());
     }
     model_size_ = processor_.GetPieceSize();
-    std::vector<std::string> pieces;
-    for (TokenId id = 0; id < model_size_; ++id)
-      pieces.push_back(processor_.IdToPiece(id));
-    has_words_ = SentencePieceWords::splits_into_words(model, pieces);
   }
 
   /// The named special tokens and those of the config, ids resolved; unknown names are left out.
@@ -160,8 +169,9 @@ class LlamaTokenizer final : public Tokenizer {
   }
 
   std::vector<TokenId> encode_plain(std::string_view text) const {
-    if (!has_words_) return encode_by_library(text);
-    return words_.encode(text, [this](std::string_view word, std::vector<int>& ids) {
+    if (words_ == nullptr) return encode_by_library(text);
+    const std::string prefixed = text.empty() ? std::string() : prefix_ + std::string(text);
+    return words_->encode(prefixed, [this](std::string_view word, std::vector<int>& ids) {
       const std::vector<TokenId> own = encode_by_library(word);
       ids.insert(ids.end(), own.begin(), own.end());
     });
@@ -221,8 +231,8 @@ class LlamaTokenizer final : public Tokenizer {
   std::string surface(TokenId id, std::string_view token) const;
 
   sentencepiece::SentencePieceProcessor processor_;
-  SentencePieceWords words_;
-  bool has_words_ = false;  // whether they may be encoded one by one
+  std::unique_ptr<SentencePieceWords> words_;  // null: a text is encoded at once
+  std::string prefix_;                         // of a text whose words are encoded
   bool is_legacy_;
   bool adds_bos_;
   bool adds_prefix_blank_;

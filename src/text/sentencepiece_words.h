@@ -4,10 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
+
+#include "text/sentencepiece_merger.h"
 
 namespace vila::text {
 
@@ -29,7 +33,14 @@ class SentencePieceWords {
   /// @param pieces  its vocabulary
   static bool splits_into_words(std::string_view model, const std::vector<std::string>& pieces);
 
-  /// The ids of a text. @param encode  for words that are not remembered
+  /// Whether the library puts a blank in front of a text (NormalizerSpec.add_dummy_prefix).
+  static bool adds_prefix(std::string_view model);
+
+  /// @param model  the bytes of tokenizer.model, kept: rules to join pieces by are made of it when
+  ///               so many new words have come that they are worth it. Empty: never.
+  explicit SentencePieceWords(std::string model = {}) : model_(std::move(model)) {}
+
+  /// The ids of a text. @param encode  for words that are not remembered nor joined by rules
   std::vector<int> encode(std::string_view text, const EncodeWord& encode) const;
 
  private:
@@ -41,7 +52,12 @@ class SentencePieceWords {
 
   using Memory = std::unordered_map<std::string, std::vector<int>, Hash, std::equal_to<>>;
 
-  mutable std::mutex mutex_;
+  void encode_new(std::string_view word, const EncodeWord& encode, std::vector<int>& ids) const;
+
+  mutable std::mutex mutex_;  // held by whoever uses what follows
+  mutable std::string model_;
+  mutable int64_t new_words_ = 0;
+  mutable std::optional<SentencePieceMerger> merger_;
   mutable Memory memory_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/sentencepiece_words.h"
 
+#include <memory>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -22,6 +23,7 @@ class Words : public testing::Test {
   Words() {
     test::write_tiny_tokenizer(folder_.path());
     model_ = read_file(folder_ / "tokenizer.model") + std::string(kNoDummyPrefix);
+    words_ = std::make_unique<SentencePieceWords>(model_);
     EXPECT_TRUE(library_.LoadFromSerializedProto(model_).ok());
     for (int id = 0; id < library_.GetPieceSize(); ++id)
       pieces_.push_back(library_.IdToPiece(id));
@@ -34,7 +36,7 @@ class Words : public testing::Test {
   }
 
   std::vector<int> by_words(std::string_view text) const {
-    return words_.encode(text, [this](std::string_view word, std::vector<int>& ids) {
+    return words_->encode(text, [this](std::string_view word, std::vector<int>& ids) {
       const std::vector<int> own = by_library(word);
       ids.insert(ids.end(), own.begin(), own.end());
     });
@@ -44,7 +46,7 @@ class Words : public testing::Test {
   std::string model_;
   sentencepiece::SentencePieceProcessor library_;
   std::vector<std::string> pieces_;
-  SentencePieceWords words_;
+  std::unique_ptr<SentencePieceWords> words_;
 };
 
 TEST_F(Words, AreIndependentInALlamaModel) {
