@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "model/vision_int8.h"
 #include "spec/parameters.h"
 
 namespace vila::cli {
@@ -16,6 +17,10 @@ constexpr int64_t kGroup = 128;
 // Standard deviations of random codes: uniform in [0, 16) and [0, 256).
 constexpr double kSpread4 = 4.61;
 constexpr double kSpread8 = 73.9;
+// Narrow codes: uniform in [64, 192), eight of them a word.
+constexpr double kSpreadNarrow = 36.9;
+constexpr uint64_t kNarrowBits = 0x7f7f7f7f7f7f7f7fU;
+constexpr uint64_t kNarrowLeast = 0x4040404040404040U;
 constexpr float kZero4 = 8;
 constexpr float kZero8 = 128;
 
@@ -132,7 +137,8 @@ void fill_tile(const PackedMatrix& matrix, int64_t tile, float scale) {
       state ^= state << 13;
       state ^= state >> 7;
       state ^= state << 17;
-      std::memcpy(place + at, &state, sizeof(state));
+      const uint64_t codes = matrix.is_narrow ? (state & kNarrowBits) + kNarrowLeast : state;
+      std::memcpy(place + at, &codes, sizeof(codes));
     }
     place += matrix.code_bytes();
     auto* line = reinterpret_cast<f16*>(place);
@@ -152,15 +158,28 @@ bool is_packed(const spec::Parameter& parameter) {
          (!is_table(parameter.name) || parameter.name == "model.embed_tokens.weight");
 }
 
-// The matrix without its memory.
+bool is_vision(const std::string& name) {
+  return name.starts_with(spec::kVisionPrefix) || name.starts_with("model.mm_projector.");
+}
+
+// The matrix without its memory: layers in 4 bits, tower and projector as --vision int8 has them.
 PackedMatrix packed_shape(const spec::Parameter& parameter) {
-  const int64_t in = parameter.shape[1];
-  const bool is_4bit = parameter.name.starts_with("model.layers.") && in % kGroup == 0;
-  return {.out = parameter.shape[0],
-          .in = in,
-          .group = is_4bit ? kGroup : in,
-          .bits = is_4bit ? 4 : 8,
-          .data = {}};
+  PackedMatrix shape{
+      .out = parameter.shape[0], .in = parameter.shape[1], .group = parameter.shape[1], .data = {}};
+  const bool is_4bit = parameter.name.starts_with("model.layers.") && shape.in % kGroup == 0;
+  shape.bits = is_4bit ? 4 : 8;
+  if (is_4bit) shape.group = kGroup;
+  if (is_vision(parameter.name)) {
+    shape.group = model::int8_vision_group(shape.in);
+    shape.is_narrow = true;
+  }
+  return shape;
+}
+
+// Standard deviation of the codes that fill_tile() makes.
+double spread(const PackedMatrix& matrix) {
+  if (matrix.bits == 4) return kSpread4;
+  return matrix.is_narrow ? kSpreadNarrow : kSpread8;
 }
 
 int64_t packed_bytes(const PackedMatrix& shape) {
@@ -172,7 +191,7 @@ PackedMatrix random_matrix(const spec::Parameter& parameter, ThreadPool& pool) {
   matrix.data = Tensor::empty(DType::u8, {packed_bytes(matrix)});
   const double deviation =
       is_table(parameter.name) ? 0.7 : 1 / std::sqrt(static_cast<double>(matrix.in));
-  const auto scale = static_cast<float>(deviation / (matrix.bits == 4 ? kSpread4 : kSpread8));
+  const auto scale = static_cast<float>(deviation / spread(matrix));
   pool.parallel_for(matrix.tiles(), 4, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile)
       fill_tile(matrix, tile, scale);

@@ -169,13 +169,16 @@ PackedMatrix Reader::matrix(const Json& row, const std::string& name, bool is_ch
                       .group = extent("group"),
                       .bits = static_cast<int>(extent("bits")),
                       .has_offsets = row.value("has_offsets", false),
+                      .is_narrow = row.value("is_narrow", false),
                       .data = {}};
   const bool is_known = PackedMatrix::can_hold(matrix.out, matrix.in, matrix.group, matrix.bits) &&
-                        !(matrix.bits == 8 && matrix.has_offsets);
+                        !(matrix.bits == 8 && matrix.has_offsets) &&
+                        !(matrix.bits == 4 && matrix.is_narrow);
   if (!is_known) {
     reject(
-        "\"{}\": expected a matrix of 4 bits, or of 8 without offsets, in groups that divide its "
-        "rows, found {} bits, [{}, {}] by {}",
+        "\"{}\": expected a matrix of 4 bits that is not narrow, or of 8 without offsets, in "
+        "groups "
+        "that divide its rows, found {} bits, [{}, {}] by {}",
         name, matrix.bits, matrix.out, matrix.in, matrix.group);
   }
   const std::string_view data = member(row, name, is_checked);
@@ -280,7 +283,8 @@ void VilaWriter::add(const std::string& part, const std::string& name, const Pac
                  {"in", matrix.in},
                  {"group", matrix.group},
                  {"bits", matrix.bits},
-                 {"has_offsets", matrix.has_offsets}},
+                 {"has_offsets", matrix.has_offsets},
+                 {"is_narrow", matrix.is_narrow}},
                 bytes_of(matrix.data), state_->matrices);
 }
 

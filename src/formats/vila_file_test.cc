@@ -87,6 +87,27 @@ TEST_F(VilaFile, PackedMatricesAreAlignedViewsOfTheMapReadyToRun) {
   EXPECT_EQ(dequantise(first).values<float>()[2 * 8 + 5], 0.25F * 11 - 1);
 }
 
+TEST_F(VilaFile, SaysWhetherCodesOf8BitsAreNarrow) {
+  const Tensor weight = package_.parts["llm"].at("w");
+  package_.quantised["llm"].emplace("narrow", quantised(quantise_rows_narrow(weight, 4)));
+  write_vila(path_, package_);
+  const ModelPackage package = read_vila(path_);
+  const PackedMatrix narrow = package.quantised.at("llm").at("narrow").pack();
+  EXPECT_TRUE(narrow.is_narrow);
+  EXPECT_EQ(narrow.code(1, 3), 128 + 64);
+  EXPECT_FALSE(package.quantised.at("llm").at("q8").pack().is_narrow);
+}
+
+TEST_F(VilaFile, FilesThatDoNotSayWhetherCodesAreNarrowAreRead) {
+  std::string bytes = read_file(path_);
+  const std::string said = R"("is_narrow":false)";
+  for (size_t at = bytes.find(said); at != std::string::npos; at = bytes.find(said))
+    bytes.replace(at, said.size(), R"("is_other" :false)");
+  rewrite_checksum(bytes);
+  write(bytes);
+  expect_original(read_vila(path_), 0);
+}
+
 TEST_F(VilaFile, AWriterThatIsNotCommittedLeavesNothing) {
   { VilaWriter(folder_ / "half.vila").add_file("config.json", "{}"); }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "half.vila"));
@@ -107,6 +128,7 @@ TEST_F(VilaFile, RefusesMatricesThatNoKernelReads) {
   refused(R"("group":8)", R"("group":3)");
   refused(R"("in":8)", R"("in":0)");
   refused(R"("in":8)", R"("in":9)");
+  refused(R"("in":8,"is_narrow":false)", R"("in":8,"is_narrow":true )");
   refused(R"("has_offsets":false,"in":4)", R"("has_offsets":true ,"in":4)");
 }
 

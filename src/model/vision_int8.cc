@@ -20,6 +20,8 @@ using Changes = std::map<std::string, Matrix, std::less<>>;
 constexpr float kAlpha = 0.3F;
 constexpr float kLeastScale = 1e-5F;  // and least weight, as the reference has it
 constexpr float kExpectedDeviations = 4.0F;
+// So much of a row stays in L1 beside the activations, see docs/kernels.md.
+constexpr int64_t kMostColumnsOfScale = 1152;
 
 // Linears of a layer that read the same norm; without a norm they are not smoothed.
 struct Group {
@@ -50,6 +52,12 @@ Tensor float_matrix(const Weights& w) {
   if (tensor == nullptr) return {};
   const int64_t in = tensor->dim(1);
   return PackedMatrix::can_hold(tensor->dim(0), in, in, 8) ? tensor->to(DType::f32) : Tensor();
+}
+
+// What 8 bits of a tower are: narrow, which CPUs without a dot product instruction multiply half
+// again as fast, at a distance to float that stays below that of the activations in 8 bits.
+PackedMatrix quantise_vision(const Tensor& weight, ThreadPool& pool) {
+  return quantise_rows_narrow(weight, int8_vision_group(weight.dim(1)), &pool);
 }
 
 void multiply_columns(const Tensor& weight, std::span<const float> scales) {
@@ -95,7 +103,7 @@ void quantise_group(const Weights& layer, const std::string& path, const Group& 
   }
   for (size_t i = 0; i < weights.size(); ++i) {
     changes.insert_or_assign(fmt::format("{}{}.weight", path, group.linears[i]),
-                             quantise_rows_8bit(weights[i], weights[i].dim(1), &pool));
+                             quantise_vision(weights[i], pool));
   }
 }
 
@@ -104,8 +112,7 @@ void quantise_projector(const Weights& root, const spec::VilaConfig& config, Cha
   for (const spec::ProjectorLinear& linear : spec::projector_linears(config)) {
     const Tensor weight = float_matrix(root / linear.prefix);
     if (!weight.defined()) continue;
-    changes.insert_or_assign(linear.prefix + ".weight",
-                             quantise_rows_8bit(weight, weight.dim(1), &pool));
+    changes.insert_or_assign(linear.prefix + ".weight", quantise_vision(weight, pool));
   }
 }
 
@@ -126,6 +133,14 @@ void record_maximum(std::string_view name, const Tensor& x, ActivationMaxima& ma
   Tensor& most = maxima[std::string(name)];
   if (!most.defined()) most = Tensor::zeros(DType::f32, {x.dim(-1)});
   raise(most.values<float>(), x);
+}
+
+int64_t int8_vision_group(int64_t in) {
+  for (int64_t parts = 1; parts <= in / 4; ++parts) {
+    const int64_t group = in / parts;
+    if (in % parts == 0 && group % 4 == 0 && group <= kMostColumnsOfScale) return group;
+  }
+  return in;
 }
 
 Tensor smoothing_scales(const Tensor& act_max, std::span<const Tensor> weights) {

@@ -33,10 +33,16 @@ Tensor smoothing_scales(const Tensor& act_max, std::span<const Tensor> weights);
 /// 4 |weight[k]| + |bias[k]|. @param bias  undefined: none.
 Tensor expected_maxima(const Tensor& weight, const Tensor& bias);
 
-/// W8A8 for the vision tower and the projector: their Linears in 8 bits with a scale for each
-/// output (activations get one for each row when they run), the norms of the tower smoothed.
-/// Linears that are packed already, or whose inputs are no multiple of 4, stay as they are, and so
-/// does what is no Linear of a layer: patches, positions, the projector's own norms.
+/// Columns of an int8 Linear of `in` inputs that share a scale, of weights and of activations: the
+/// whole row, or the largest part of it that kernels multiply at once (see is_narrow of
+/// PackedMatrix); a divisor of `in`, and a multiple of 4 where `in` is one.
+int64_t int8_vision_group(int64_t in);
+
+/// W8A8 for the vision tower and the projector: their Linears in narrow 8-bit codes with a scale
+/// for each output and int8_vision_group() of its inputs (activations get one for each row and
+/// group when they run), the norms of the tower smoothed. Linears that are packed already, or whose
+/// inputs are no multiple of 4, stay as they are, and so does what is no Linear of a layer:
+/// patches, positions, the projector's own norms.
 /// @param root    the place of all tensors. @param maxima  may lack any norm: see
 /// expected_maxima().
 /// @return the tensors and matrices that change, by their full names.

@@ -126,7 +126,8 @@ TEST(Int8Vision, DividesNormsByWhatItMultipliesTheWeightsWith) {
     const Tensor weight = (root / linear).vector("weight");
     const auto& packed = std::get<PackedMatrix>(changes.at(layer + linear + ".weight"));
     EXPECT_EQ(packed.bits, 8);
-    EXPECT_EQ(packed.group, packed.in);
+    EXPECT_EQ(packed.group, int8_vision_group(packed.in));
+    EXPECT_TRUE(packed.is_narrow);
     const Tensor codes = dequantise(packed);
     for (int64_t n = 0; n < weight.dim(0); ++n) {
       double row_most = 0;
@@ -139,13 +140,24 @@ TEST(Int8Vision, DividesNormsByWhatItMultipliesTheWeightsWith) {
                                  static_cast<double>(smooth_gain.data<float>()[k]);
         EXPECT_NEAR(static_cast<double>(codes.data<float>()[i]),
                     static_cast<double>(weight.data<float>()[i]) * smoothing,
-                    row_most / 127 * 0.502);
+                    row_most / 64 * 0.502);
       }
     }
   };
   for (const char* linear : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"})
     check("layer_norm1", linear);
   check("layer_norm2", "mlp.fc1");
+}
+
+TEST(Int8Vision, CutsRowsIntoTheLargestPartsThatFit) {
+  EXPECT_EQ(int8_vision_group(256), 256);
+  EXPECT_EQ(int8_vision_group(1024), 1024);  // CLIP-L
+  EXPECT_EQ(int8_vision_group(4096), 1024);
+  EXPECT_EQ(int8_vision_group(1152), 1152);  // SigLIP so400m
+  EXPECT_EQ(int8_vision_group(4304), 1076);
+  EXPECT_EQ(int8_vision_group(3200), 800);    // InternViT-6B
+  EXPECT_EQ(int8_vision_group(4 * 1153), 4);  // 1153 is a prime
+  EXPECT_EQ(int8_vision_group(1301), 1301);   // nothing fits: left as it is
 }
 
 double cosine(const Tensor& a, const Tensor& b) {
