@@ -2,8 +2,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
-
-#include <sched.h>
+#include <chrono>
 
 #include "base/error.h"
 #include "base/processor.h"
@@ -11,17 +10,33 @@
 namespace vila {
 namespace {
 
-// A decode step has hundreds of short loops; a futex sleep between them would cost more than the
-// loops. About 20 microseconds of spinning (a pause takes 40 to 70 ns on current CPUs) bridges the
-// gap; more would only take the core from the thread that it waits for, when both share one.
-constexpr int kSpins = 300;
+// A decode step has hundreds of short loops with a little work of one thread between them. To sleep
+// and be woken costs more than that work, on a virtual core, which stops and has to be started
+// again, tens of microseconds: so threads wait awake for a while. When others want the core,
+// because there are more threads than cores, yielding lets them have it.
+constexpr auto kAwake = std::chrono::microseconds(200);
+constexpr int kPauses = 64;  // between two looks at the clock: a pause takes 20 to 70 ns
+
+/// Waits until is_done(), but not longer than kAwake.
+template <typename IsDone>
+void wait_awake(const IsDone& is_done) {
+  const auto end = std::chrono::steady_clock::now() + kAwake;
+  while (true) {
+    for (int i = 0; i < kPauses; ++i) {
+      if (is_done()) return;
+      pause_cpu();
+    }
+    if (std::chrono::steady_clock::now() >= end) return;
+    std::this_thread::yield();
+  }
+}
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : shares_(static_cast<size_t>(std::max(threads, 1))) {
   VILA_CHECK(threads >= 1, "{} threads", threads);
-  for (int i = 1; i < threads; ++i)
-    workers_.emplace_back([this] { work(); });
+  for (size_t i = 1; i < shares_.size(); ++i)
+    workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -49,43 +64,60 @@ void ThreadPool::run(int64_t count, int64_t grain, Call call, const void* contex
     job_ = {call, context, count, grain};
     is_open_ = true;
     failure_ = nullptr;
-    next_.store(0);
+    deal(count, grain);
     generation_.fetch_add(1);
   }
   wake_.notify_all();
-  take_ranges(job_);
+  take_ranges(job_, 0);
   // A worker that has not come by now (the machine may be busy) is not needed any more.
   std::unique_lock lock(mutex_);
   is_open_ = false;
   if (busy_.load() > 0) {
     lock.unlock();
-    for (int spin = 0; spin < kSpins && busy_.load() > 0; ++spin)
-      pause_cpu();
+    wait_awake([this] { return busy_.load() == 0; });
     lock.lock();
     done_.wait(lock, [this] { return busy_.load() == 0; });
   }
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void ThreadPool::take_ranges(const Job& job) {
+/// Cuts [0, count) into shares of whole ranges.
+void ThreadPool::deal(int64_t count, int64_t grain) {
+  const int64_t ranges = (count - 1) / grain + 1;
+  const auto threads = std::ssize(shares_);
+  for (int64_t i = 0, begin = 0; i < threads; ++i) {
+    const int64_t mine = ranges / threads + (i < ranges % threads ? 1 : 0);
+    Share& share = shares_[static_cast<size_t>(i)];
+    share.next.store(begin * grain);
+    share.end = std::min((begin + mine) * grain, count);
+    begin += mine;
+  }
+}
+
+void ThreadPool::take_ranges(const Job& job, size_t own) {
+  for (size_t i = 0; i < shares_.size(); ++i)
+    take_share(job, shares_[(own + i) % shares_.size()]);
+}
+
+void ThreadPool::take_share(const Job& job, Share& share) {
   while (true) {
-    const int64_t begin = next_.fetch_add(job.grain);
-    if (begin >= job.count) return;
+    const int64_t begin = share.next.fetch_add(job.grain);
+    if (begin >= share.end) return;
     try {
-      job.call(job.context, begin, std::min(begin + job.grain, job.count));
+      job.call(job.context, begin, std::min(begin + job.grain, share.end));
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
-      next_.store(job.count);
+      for (Share& any : shares_)
+        any.next.store(any.end);
     }
   }
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(size_t own) {
   uint64_t seen = 0;
   while (true) {
-    for (int spin = 0; spin < kSpins && generation_.load() == seen; ++spin)
-      pause_cpu();
+    wait_awake([&] { return generation_.load() != seen; });
     Job job;
     {
       std::unique_lock lock(mutex_);
@@ -96,19 +128,12 @@ void ThreadPool::work() {
       job = job_;
       busy_.fetch_add(1);
     }
-    take_ranges(job);
+    take_ranges(job, own);
     if (busy_.fetch_sub(1) == 1) {
       const std::lock_guard lock(mutex_);
       done_.notify_one();
     }
   }
-}
-
-int available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace vila

@@ -27,8 +27,9 @@ class ThreadPool {
 
   /// Calls body(begin, end) over ranges that cover [0, count) once each; a range has at most
   /// `grain` items and starts at a multiple of it, so the split does not depend on the number of
-  /// threads. Returns when all are done. The first exception of a body is rethrown here; the rest
-  /// of the ranges are then skipped.
+  /// threads. Each thread begins with a stretch of neighbouring ranges, so that it reads memory in
+  /// order, and helps the others when it is through. Returns when all are done. The first exception
+  /// of a body is rethrown here; the rest of the ranges are then skipped.
   template <typename Body>
   void parallel_for(int64_t count, int64_t grain, const Body& body) {
     static_assert(std::is_invocable_v<const Body&, int64_t, int64_t>);
@@ -50,9 +51,17 @@ class ThreadPool {
     int64_t grain = 1;
   };
 
+  /// The ranges that one thread begins with. A cache line each: threads count up their own.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
   void run(int64_t count, int64_t grain, Call call, const void* context);
-  void work();
-  void take_ranges(const Job& job);
+  void work(size_t own);
+  void deal(int64_t count, int64_t grain);
+  void take_ranges(const Job& job, size_t own);
+  void take_share(const Job& job, Share& share);
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
@@ -60,14 +69,14 @@ class ThreadPool {
   std::condition_variable done_;
   std::atomic<uint64_t> generation_{0};  // counts jobs; workers spin on it shortly, then sleep
   Job job_;
-  bool is_open_ = false;  // whether workers may still join job_
-  std::atomic<int64_t> next_{0};
-  std::atomic<int> busy_{0};  // workers inside job_
+  bool is_open_ = false;       // whether workers may still join job_
+  std::vector<Share> shares_;  // one for each thread, the caller's first
+  std::atomic<int> busy_{0};   // workers inside job_
   std::exception_ptr failure_;
   bool stopping_ = false;
 };
 
-/// Cores of this machine that a process may use (affinity respected), at least 1.
+/// Cores that this process may use: affinity and control groups respected, at least 1.
 int available_cores();
 
 }  // namespace vila
