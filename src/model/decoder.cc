@@ -96,9 +96,10 @@ Attention::Attention(const Weights& w, const spec::DecoderConfig& config, int64_
 
 Tensor Attention::operator()(ops::Context& ctx, const Tensor& x, const Batch& batch,
                              const ops::RopeTable& rope) const {
-  Tensor q = q_proj(ctx, x).reshape({-1, heads, head_dim});     // [T, H, E]
-  Tensor k = k_proj(ctx, x).reshape({-1, kv_heads, head_dim});  // [T, G, E]
-  const Tensor v = v_proj(ctx, x);                              // [T, G * E]
+  const std::vector<Tensor> qkv = apply_each(ctx, x, {&q_proj, &k_proj, &v_proj});
+  Tensor q = qkv[0].reshape({-1, heads, head_dim});     // [T, H, E]
+  Tensor k = qkv[1].reshape({-1, kv_heads, head_dim});  // [T, G, E]
+  const Tensor& v = qkv[2];                             // [T, G * E]
 
   ops::rotate(ctx, rope, batch.positions, q);  // (12)
   ops::rotate(ctx, rope, batch.positions, k);
@@ -114,7 +115,8 @@ SwiGlu::SwiGlu(const Weights& w)
 
 // W_down (silu(W_gate x) * W_up x)   (14)
 Tensor SwiGlu::operator()(ops::Context& ctx, const Tensor& x) const {
-  return down_proj(ctx, ops::silu_mul(ctx, gate_proj(ctx, x), up_proj(ctx, x)));  // [T, D]
+  const std::vector<Tensor> both = apply_each(ctx, x, {&gate_proj, &up_proj});
+  return down_proj(ctx, ops::silu_mul(ctx, both[0], both[1]));  // [T, D]
 }
 
 DecoderLayer::DecoderLayer(const Weights& w, const spec::DecoderConfig& config, int64_t index)

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "model/weights.h"
 #include "ops/ops.h"
@@ -62,6 +64,21 @@ struct Linear {
     return change ? (*change)(ctx, x, y, bias) : y;
   }
 };
+
+/// What each of the Linears makes of x. Packed ones go together, see ops::linear_together().
+inline std::vector<Tensor> apply_each(ops::Context& ctx, const Tensor& x,
+                                      std::initializer_list<const Linear*> linears) {
+  std::vector<ops::PackedLinear> packed;
+  for (const Linear* linear : linears) {
+    const auto* matrix = std::get_if<PackedMatrix>(&linear->weight);
+    if (matrix != nullptr && !linear->change) packed.push_back({*matrix, linear->bias});
+  }
+  if (packed.size() == linears.size()) return ops::linear_together(ctx, x, packed);
+  std::vector<Tensor> ys;
+  for (const Linear* linear : linears)
+    ys.push_back((*linear)(ctx, x));
+  return ys;
+}
 
 /// Rows divided by their root mean square; [T, D].
 struct RmsNorm {

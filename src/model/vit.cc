@@ -110,10 +110,10 @@ VitLayer::VitLayer(const Weights& w, const spec::VisionConfig& config, std::stri
 
 // softmax(q k^T / sqrt(E)) v within each picture   (6)
 Tensor VitLayer::attention(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
-  const Tensor q = q_proj(ctx, x);  // [N * P, H * E]
-  const Tensor k = k_proj(ctx, x);
-  const Tensor v = v_proj(ctx, x);
-  return out_proj(ctx, ops::attend_full(ctx, q, k, v, pictures, heads));  // [N * P, C]
+  const std::vector<Tensor> qkv =
+      apply_each(ctx, x, {&q_proj, &k_proj, &v_proj});  // [N * P, H * E]
+  const Tensor mixed = ops::attend_full(ctx, qkv[0], qkv[1], qkv[2], pictures, heads);
+  return out_proj(ctx, mixed);  // [N * P, C]
 }
 
 Tensor VitLayer::mlp(ops::Context& ctx, const Tensor& x) const {
@@ -148,11 +148,10 @@ InternLayer::InternLayer(const Weights& w, const spec::VisionConfig& config, std
 
 // softmax(norm(q) norm(k)^T / sqrt(E)) v within each picture   (6b)
 Tensor InternLayer::attention(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
-  Tensor queries = q(ctx, x);  // [N * P, H * E]
-  Tensor keys = k(ctx, x);
-  if (q_norm) queries = (*q_norm)(ctx, queries);
-  if (k_norm) keys = (*k_norm)(ctx, keys);
-  return proj(ctx, ops::attend_full(ctx, queries, keys, v(ctx, x), pictures, heads));
+  const std::vector<Tensor> qkv = apply_each(ctx, x, {&q, &k, &v});  // [N * P, H * E]
+  const Tensor queries = q_norm ? (*q_norm)(ctx, qkv[0]) : qkv[0];
+  const Tensor keys = k_norm ? (*k_norm)(ctx, qkv[1]) : qkv[1];
+  return proj(ctx, ops::attend_full(ctx, queries, keys, qkv[2], pictures, heads));
 }
 
 Tensor InternLayer::mlp(ops::Context& ctx, const Tensor& x) const {

@@ -55,21 +55,41 @@ Split split_product(const Product& product) {
   return {rows, std::max({tiles_by_work, tiles_by_count, int64_t{1}}) * product.tile_columns};
 }
 
-/// Calls gemm(part) for parts of `whole` (GemmArgs or PackedGemmArgs) on the pool.
+/// A product and how it is cut. Args is GemmArgs or PackedGemmArgs.
+template <typename Args>
+struct CutProduct {
+  Args whole;
+  Split split;
+
+  int64_t row_tasks() const { return (whole.rows + split.rows - 1) / split.rows; }
+
+  int64_t tasks() const {
+    return (whole.column_end + split.columns - 1) / split.columns * row_tasks();
+  }
+
+  Args part(int64_t task) const {
+    Args part = whole;
+    part.column_begin = task / row_tasks() * split.columns;
+    part.column_end = std::min(part.column_begin + split.columns, whole.column_end);
+    part.row_begin = task % row_tasks() * split.rows;
+    part.row_end = std::min(part.row_begin + split.rows, whole.rows);
+    return part;
+  }
+};
+
+/// Calls gemm(part) for all parts of the products on the pool, one product after the other.
 template <typename Args, typename Gemm>
-void multiply(ThreadPool& pool, const Args& whole, const Product& product, const Gemm& gemm) {
-  const Split split = split_product(product);
-  const int64_t columns = product.columns;
-  const int64_t column_tasks = (columns + split.columns - 1) / split.columns;
-  const int64_t row_tasks = (whole.rows + split.rows - 1) / split.rows;
-  pool.parallel_for(column_tasks * row_tasks, 1, [&](int64_t begin, int64_t end) {
+void multiply(ThreadPool& pool, std::span<const CutProduct<Args>> products, const Gemm& gemm) {
+  int64_t tasks = 0;
+  for (const CutProduct<Args>& product : products)
+    tasks += product.tasks();
+  pool.parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      Args part = whole;
-      part.column_begin = task / row_tasks * split.columns;
-      part.column_end = std::min(part.column_begin + split.columns, columns);
-      part.row_begin = task % row_tasks * split.rows;
-      part.row_end = std::min(part.row_begin + split.rows, whole.rows);
-      gemm(part);
+      int64_t within = task;
+      auto product = products.begin();
+      for (; within >= product->tasks(); ++product)
+        within -= product->tasks();
+      gemm(product->part(within));
     }
   });
 }
@@ -115,13 +135,22 @@ GemmArgs float_product(Context& ctx, const Tensor& x, const Tensor& bias, const 
           .column_end = y.dim(1)};
 }
 
-Product float_split(const GemmArgs& args, const CpuKernels& kernels) {
-  return {.rows = args.rows,
-          .depth = args.depth,
-          .columns = args.column_end,
-          .panel_rows = args.panel_rows,
-          .tile_columns = kernels.tile_columns,
-          .worth_sharing = kWorthSharing};
+CutProduct<GemmArgs> cut(const GemmArgs& args, const CpuKernels& kernels) {
+  return {args, split_product({.rows = args.rows,
+                               .depth = args.depth,
+                               .columns = args.column_end,
+                               .panel_rows = args.panel_rows,
+                               .tile_columns = kernels.tile_columns,
+                               .worth_sharing = kWorthSharing})};
+}
+
+CutProduct<PackedGemmArgs> cut(const PackedGemmArgs& args) {
+  return {args, split_product({.rows = args.rows,
+                               .depth = args.weight.depth,
+                               .columns = args.column_end,
+                               .panel_rows = args.panel_rows,
+                               .tile_columns = PackedMatrix::kTileRows,
+                               .worth_sharing = kDotsWorthSharing})};
 }
 
 /// Quantises the rows that args.codes, scales and sums (in the arena) are to hold.
@@ -153,30 +182,56 @@ void quantise(Context& ctx, const Tensor& x, PackedGemmArgs& args) {
   args.sums = whole.sums;
 }
 
-void multiply_int8(Context& ctx, const Tensor& x, const PackedWeights& weight, const Tensor& bias,
-                   Tensor& y) {
-  PackedGemmArgs args{.codes = nullptr,
-                      .scales = nullptr,
-                      .sums = nullptr,
-                      .weight = weight,
-                      .bias = bias.defined() ? widened(ctx, bias) : nullptr,
-                      .y = y.data<float>(),
-                      .y_stride = y.dim(1),
-                      .rows = x.dim(0),
-                      .panel_rows = kernels::panel_rows(x.dim(0), ctx.kernels.dot_rows),
-                      .row_begin = 0,
-                      .row_end = x.dim(0),
-                      .column_begin = 0,
-                      .column_end = y.dim(1)};
-  quantise(ctx, x, args);
-  multiply(ctx.pool, args,
-           {.rows = args.rows,
-            .depth = weight.depth,
-            .columns = y.dim(1),
-            .panel_rows = args.panel_rows,
-            .tile_columns = PackedMatrix::kTileRows,
-            .worth_sharing = kDotsWorthSharing},
-           ctx.kernels.gemm_packed);
+PackedWeights raw_weights(const PackedMatrix& weight) {
+  return {.data = weight.data.data<uint8_t>(),
+          .depth = weight.in,
+          .group = weight.group,
+          .bits = weight.bits,
+          .has_offsets = weight.has_offsets,
+          .is_narrow = weight.is_narrow};
+}
+
+/// The product of the rows that `quantised` holds.
+PackedGemmArgs with_weight(Context& ctx, const PackedGemmArgs& quantised,
+                           const PackedLinear& linear, const Tensor& y) {
+  PackedGemmArgs args = quantised;
+  args.weight = raw_weights(linear.weight);
+  args.bias = linear.bias.defined() ? widened(ctx, linear.bias) : nullptr;
+  args.y = y.data<float>();
+  args.y_stride = y.dim(1);
+  args.column_end = y.dim(1);
+  return args;
+}
+
+/// All products of x, whose weights have one depth and group; ys are allocated.
+void multiply_int8(Context& ctx, const Tensor& x, std::span<const PackedLinear> linears,
+                   std::span<const Tensor> ys) {
+  PackedGemmArgs quantised{.codes = nullptr,
+                           .scales = nullptr,
+                           .sums = nullptr,
+                           .weight = raw_weights(linears[0].weight),
+                           .bias = nullptr,
+                           .y = nullptr,
+                           .y_stride = 0,
+                           .rows = x.dim(0),
+                           .panel_rows = kernels::panel_rows(x.dim(0), ctx.kernels.dot_rows),
+                           .row_begin = 0,
+                           .row_end = x.dim(0),
+                           .column_begin = 0,
+                           .column_end = 0};
+  quantise(ctx, x, quantised);
+  std::vector<CutProduct<PackedGemmArgs>> products;
+  for (size_t i = 0; i < linears.size(); ++i)
+    products.push_back(cut(with_weight(ctx, quantised, linears[i], ys[i])));
+  multiply<PackedGemmArgs>(ctx.pool, products, ctx.kernels.gemm_packed);
+}
+
+/// Whether linears can share what x becomes in int8.
+bool share_rows(const Context& ctx, std::span<const PackedLinear> linears) {
+  return ctx.packed_activations == PackedActivations::int8 &&
+         std::ranges::all_of(linears, [&](const PackedLinear& linear) {
+           return linear.weight.group == linears[0].weight.group;
+         });
 }
 
 void check_rows(const Tensor& x, int64_t depth, const Tensor& bias, int64_t columns) {
@@ -199,30 +254,46 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor&
   args.weight = weight.raw();
   args.weight_dtype = weight.dtype();
   args.weight_stride = weight.dim(1);
-  multiply(ctx.pool, args, float_split(args, ctx.kernels), ctx.kernels.gemm);
+  const CutProduct<GemmArgs> product = cut(args, ctx.kernels);
+  multiply<GemmArgs>(ctx.pool, {&product, 1}, ctx.kernels.gemm);
   return y;
 }
 
 Tensor linear(Context& ctx, const Tensor& x, const PackedMatrix& weight, const Tensor& bias) {
   check_rows(x, weight.in, bias, weight.out);
-  Tensor y = arena_tensor(ctx.arena, DType::f32, {x.dim(0), weight.out});
+  const Tensor y = arena_tensor(ctx.arena, DType::f32, {x.dim(0), weight.out});
   if (y.numel() == 0) return y;
 
   const ArenaScope scratch(ctx.arena);
-  const PackedWeights raw{.data = weight.data.data<uint8_t>(),
-                          .depth = weight.in,
-                          .group = weight.group,
-                          .bits = weight.bits,
-                          .has_offsets = weight.has_offsets,
-                          .is_narrow = weight.is_narrow};
   if (ctx.packed_activations == PackedActivations::int8) {
-    multiply_int8(ctx, x, raw, bias, y);
+    const PackedLinear linear{weight, bias};
+    multiply_int8(ctx, x, {&linear, 1}, {&y, 1});
     return y;
   }
   const GemmArgs args = float_product(ctx, x, bias, y);
-  multiply(ctx.pool, args, float_split(args, ctx.kernels),
-           [&](const GemmArgs& part) { ctx.kernels.gemm_dequantised(part, raw); });
+  const CutProduct<GemmArgs> product = cut(args, ctx.kernels);
+  const PackedWeights raw = raw_weights(weight);
+  multiply<GemmArgs>(ctx.pool, {&product, 1},
+                     [&](const GemmArgs& part) { ctx.kernels.gemm_dequantised(part, raw); });
   return y;
+}
+
+std::vector<Tensor> linear_together(Context& ctx, const Tensor& x,
+                                    std::span<const PackedLinear> linears) {
+  std::vector<Tensor> ys;
+  if (!share_rows(ctx, linears)) {
+    for (const PackedLinear& linear : linears)
+      ys.push_back(ops::linear(ctx, x, linear.weight, linear.bias));
+    return ys;
+  }
+  for (const auto& [weight, bias] : linears) {
+    check_rows(x, weight.in, bias, weight.out);
+    ys.push_back(arena_tensor(ctx.arena, DType::f32, {x.dim(0), weight.out}));
+  }
+  if (x.dim(0) == 0 || linears.empty()) return ys;
+  const ArenaScope scratch(ctx.arena);
+  multiply_int8(ctx, x, linears, ys);
+  return ys;
 }
 
 }  // namespace vila::ops

@@ -65,6 +65,34 @@ TEST(LinearPacked, IsTheReferenceWithinItsBound) {
   }
 }
 
+TEST(LinearPacked, TogetherIsEachAlone) {
+  const Tensor bias = normal_tensor({90}, 4);
+  const Tensor none;
+  const PackedMatrix first = four_bits({90, 160});
+  const PackedMatrix second = four_bits({17, 160});
+  const PackedMatrix bytes = quantise_rows_8bit(normal_tensor({33, 160}, 3), 32);
+  const PackedMatrix other_groups = quantise_rows_8bit(normal_tensor({33, 160}, 3), 160);
+  using Linears = std::vector<PackedLinear>;
+  for (const Linears& linears :
+       {Linears{}, Linears{{first, bias}}, Linears{{first, bias}, {second, none}, {bytes, none}},
+        Linears{{second, none}, {other_groups, none}}}) {
+    for (const int64_t rows : {0, 1, 37}) {
+      for (const auto kind : {PackedActivations::int8, PackedActivations::float32}) {
+        Bench bench(2);
+        bench.ctx.packed_activations = kind;
+        const Tensor x = normal_tensor({rows, 160}, 1);
+        const std::vector<Tensor> ys = linear_together(bench.ctx, x, linears);
+        ASSERT_EQ(ys.size(), linears.size());
+        for (size_t i = 0; i < ys.size(); ++i) {
+          const Tensor alone = linear(bench.ctx, x, linears[i].weight, linears[i].bias);
+          ASSERT_EQ(ys[i].shape(), alone.shape());
+          EXPECT_EQ(std::memcmp(ys[i].raw(), alone.raw(), alone.nbytes()), 0) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(LinearPacked, KeepsFloatActivationsWhenAsked) {
   const Tensor x = normal_tensor({37, 160}, 1);
   for (const PackedMatrix& weight : both_widths({90, 160})) {

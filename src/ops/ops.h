@@ -21,6 +21,17 @@ Tensor linear(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor&
 /// a row of x makes that row of y NaN when x is quantised.
 Tensor linear(Context& ctx, const Tensor& x, const PackedMatrix& weight, const Tensor& bias);
 
+/// One of the products of linear_together(). The referents outlive the call.
+struct PackedLinear {
+  const PackedMatrix& weight;
+  const Tensor& bias;  // or undefined
+};
+
+/// linear() of one x with each, the same bits: matrices of equal groups quantise x once, and their
+/// products are shared out together, so that threads wait for one another once.
+std::vector<Tensor> linear_together(Context& ctx, const Tensor& x,
+                                    std::span<const PackedLinear> linears);
+
 /// y = x / sqrt(mean(x^2) + epsilon) * weight, per row; x [T, D].
 Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, double epsilon);
 /// y = (x - mean) / sqrt(var + epsilon) * weight + bias, per row (biased variance); x [T, D].
