@@ -60,13 +60,12 @@ def roof(bandwidth, peak, name, colour):
 
 
 def points(report):
-    """(name, operations per byte, Gop/s) of one bench. Its shares give what it counted as work."""
-    limits, speed = report["limits"], report["text"]
-    operations = speed["prefill_share_of_peak"] * limits[speed["peak"] + "_g" + ("ops" if speed["peak"] == "int8" else "flops")]
-    per_token = operations / speed["prefill_tok_s"]
-    bytes_per_token = speed["decode_share_of_read_bandwidth"] * limits["read_gb_s"] / speed["decode_tok_s"]
-    found = [("decode", per_token / bytes_per_token, per_token * speed["decode_tok_s"]),
-             (f"prefill {speed['prompt_tokens']}", per_token * speed["prompt_tokens"] / bytes_per_token, operations)]
+    """(name, operations per byte, Gop/s) of one bench."""
+    speed, work = report["text"], report["work"]
+    per_token, per_answer = work["operations_per_token"] / 1e9, work["bytes_per_token"] / 1e9
+    tokens = speed["prompt_tokens"]
+    found = [("decode", per_token / per_answer, per_token * speed["decode_tok_s"]),
+             (f"prefill {tokens}", per_token * tokens / per_answer, per_token * speed["prefill_tok_s"])]
     return [(f"{report['model']} {name}", min(x, X_RANGE[1]), y) for name, x, y in found]
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu_info.h"
+#include "cli/bench_speed.h"
 #include "cli/bench_work.h"
 #include "cli/command.h"
 #include "cli/gemm_share.h"
@@ -18,10 +20,8 @@
 #include "cli/random_model.h"
 #include "engine/vision_error.h"
 #include "formats/checkpoint.h"
-#include "kernels/peak.h"
 #include "media/tiling.h"
 #include "model/kv_cache.h"
-#include "spec/prompt.h"
 
 namespace vila::cli {
 namespace {
@@ -32,73 +32,10 @@ struct BenchOptions {
   int64_t prompt = 256;
   int64_t gen = 64;
   int64_t runs = 3;
+  int64_t batch = 1;  // answers decoded together
   bool has_image = false;
   bool has_json = false;
 };
-
-// Medians over the runs of one kind of request.
-struct Speed {
-  int64_t prompt_tokens = 0;
-  double media_ms = 0;
-  double vision_ms = 0;
-  double prefill_ms = 0;
-  double decode_tok_s = 0;
-
-  double time_to_first_token_ms() const { return media_ms + vision_ms + prefill_ms; }
-};
-
-// A prompt of exactly `tokens` ids, or as near as words allow.
-std::string prompt_of(const text::Tokenizer& tokenizer, int64_t tokens) {
-  std::string prompt;
-  while (static_cast<int64_t>(spec::tokenize_prompt(tokenizer, prompt + " a").size()) <= tokens) {
-    prompt += " a";
-  }
-  return prompt;
-}
-
-// A picture with something in every place; new each time, or the engine would know it.
-std::shared_ptr<const media::Image> make_image() {
-  constexpr int64_t kWidth = 640;
-  constexpr int64_t kHeight = 480;
-  auto image = std::make_shared<media::Image>(kWidth, kHeight);
-  for (int64_t y = 0; y < kHeight; ++y) {
-    for (int64_t x = 0; x < kWidth; ++x) {
-      uint8_t* pixel = image->at(x, y);
-      pixel[0] = static_cast<uint8_t>(x * y / 7);
-      pixel[1] = static_cast<uint8_t>(x / 3);
-      pixel[2] = static_cast<uint8_t>(y / 2);
-    }
-  }
-  return image;
-}
-
-Speed measure(engine::Engine& engine, const BenchOptions& options, bool with_image) {
-  engine::Request request{
-      .prompt = prompt_of(engine.tokenizer(), options.prompt), .images = {}, .options = {}};
-  request.options.temperature = 0;
-  request.options.max_tokens = options.gen;
-  request.options.ignore_eos = true;
-  request.options.speculate = engine::Speculate::off;  // a filler text is guessed too well
-  if (with_image) request.prompt = std::string(spec::kImagePlaceholder) + request.prompt;
-  Speed speed;
-  std::vector<double> media, vision, prefill, decode;
-  for (int64_t run = -1; run < options.runs; ++run) {  // the first warms up
-    if (with_image) request.images = {make_image()};
-    const engine::Result result = engine.generate(request);
-    if (run < 0) continue;
-    speed.prompt_tokens = result.usage.prompt_tokens;
-    media.push_back(result.timings.media);
-    vision.push_back(result.timings.vision);
-    prefill.push_back(result.timings.prefill);
-    decode.push_back(static_cast<double>(result.usage.completion_tokens) / result.timings.decode *
-                     1e3);
-  }
-  speed.media_ms = median(media);
-  speed.vision_ms = median(vision);
-  speed.prefill_ms = median(prefill);
-  speed.decode_tok_s = median(decode);
-  return speed;
-}
 
 Json speed_json(const Speed& speed) {
   return {{"prompt_tokens", speed.prompt_tokens},
@@ -124,56 +61,111 @@ Json gemm_json(ops::Context& ctx, const spec::VisionConfig& vision, const std::s
   return rows;
 }
 
-// What the machine can do at most, the highest of several measurements.
-struct Limits {
-  double f32 = 0;   // operations per second
-  double int8 = 0;  // the same
-  double read = 0;  // bytes per second
-
-  void measure(ops::Context& ctx) {
-    f32 = std::max(f32, kernels::measure_fma_peak(ctx.kernels, ctx.pool));
-    int8 = std::max(int8, kernels::measure_dot_peak(ctx.kernels, ctx.pool));
-    read = std::max(read, kernels::measure_read_bandwidth(ctx.kernels, ctx.pool));
-  }
-
-  Json json() const {
-    return {{"f32_gflops", f32 / 1e9}, {"int8_gops", int8 / 1e9}, {"read_gb_s", read / 1e9}};
-  }
-};
+Json limits_json(const Limits& limits) {
+  return {{"f32_gflops", limits.f32 / 1e9},
+          {"int8_gops", limits.int8 / 1e9},
+          {"read_gb_s", limits.read / 1e9}};
+}
 
 engine::Engine make_engine(const BenchOptions& options) {
-  const int64_t context = options.prompt + options.gen;
-  if (options.random.empty()) return load_engine(options.model, context);
+  const int64_t context = options.batch * (options.prompt + options.gen);  // pictures aside
+  if (options.random.empty()) return load_engine(options.model, context, options.has_image);
   const spec::VilaConfig config = random_config(options.random);
   check_memory({.weights = random_weight_bytes(config),
                 .kv_cache = model::KvCache::bytes(config.llm, context, kv_dtype(options.model))},
                options.model);
-  const engine::LoadOptions load = load_options(options.model);
+  engine::LoadOptions load = load_options(options.model);
+  if (options.has_image) load.kept_tokens = context;  // for the second question
   engine::Workspace maker(load);
   ThreadPool& pool = maker.context().pool;
   return engine::Engine(model::Vila(random_checkpoint(config, pool), config, pool, load.vision),
                         byte_tokenizer(), load);
 }
 
+// One round of measurements: each speed, and the limits right before it. A machine that is shared
+// changes by half within minutes, so that a share is of the limit of its own round.
+struct Round {
+  Limits limits;
+  RequestSpeed text;
+  RequestSpeed image;
+  double batch_tok_s = 0;
+};
+
+Round run_round(engine::Engine& engine, const BenchOptions& options) {
+  Round round{};
+  const BenchRequest request{options.prompt, options.gen, false};
+  round.text = run_request(engine, request);
+  if (options.batch > 1) round.batch_tok_s = run_batch(engine, request, options.batch);
+  if (options.has_image && engine.config().has_vision())
+    round.image = run_request(engine, {options.prompt, options.gen, true});
+  return round;
+}
+
+template <typename Value>
+double median_over(std::span<const Round> rounds, const Value& value) {
+  std::vector<double> values;
+  for (const Round& round : rounds)
+    values.push_back(value(round));
+  return median(values);
+}
+
+RequestSpeed median_speed_of(std::span<const Round> rounds, RequestSpeed Round::*which) {
+  std::vector<RequestSpeed> runs;
+  for (const Round& round : rounds)
+    runs.push_back(round.*which);
+  return median_speed(runs);
+}
+
 // Shares of the limits that the measured times reach (bench_work.h says what is counted).
-void add_shares(const engine::Engine& engine, const BenchOptions& options, const Limits& limits,
-                Json& report) {
-  const BenchWork work = bench_work(engine, *make_image());
+void add_shares(const engine::Engine& engine, const BenchOptions& options,
+                std::span<const Round> rounds, Json& report) {
+  const BenchWork work = bench_work(engine, *bench_picture());
   const bool packs_decoder = engine.model().is_decoder_packed();
   const bool packs_tower = engine.model().is_tower_packed();
   const double context = static_cast<double>(options.prompt) + static_cast<double>(options.gen) / 2;
   Json& text = report["text"];
-  text["decode_share_of_read_bandwidth"] =
-      text["decode_tok_s"].get<double>() * work.bytes_per_token(context) / limits.read;
-  text["prefill_share_of_peak"] = text["prefill_tok_s"].get<double>() * work.operations_per_token /
-                                  (packs_decoder ? limits.int8 : limits.f32);
+  text["decode_share_of_read_bandwidth"] = median_over(rounds, [&](const Round& round) {
+    return round.text.first.decode_tok_s * work.bytes_per_token(context) / round.limits.read;
+  });
+  text["prefill_share_of_peak"] = median_over(rounds, [&](const Round& round) {
+    const Speed& speed = round.text.first;
+    return static_cast<double>(speed.prompt_tokens) / speed.prefill_ms * 1e3 *
+           work.operations_per_token / (packs_decoder ? round.limits.int8 : round.limits.f32);
+  });
   text["peak"] = packs_decoder ? "int8" : "f32";
+  report["work"] = {{"operations_per_token", work.operations_per_token},
+                    {"bytes_per_token", work.bytes_per_token(context)}};
   if (!report.contains("image")) return;
   Json& image = report["image"];
-  image["vision_share_of_peak"] = work.operations_per_picture /
-                                  (image["vision_ms"].get<double>() / 1e3) /
-                                  (packs_tower ? limits.int8 : limits.f32);
+  image["vision_share_of_peak"] = median_over(rounds, [&](const Round& round) {
+    return work.operations_per_picture / (round.image.first.vision_ms / 1e3) /
+           (packs_tower ? round.limits.int8 : round.limits.f32);
+  });
   image["peak"] = packs_tower ? "int8" : "f32";
+}
+
+// Speeds, shares and limits of all rounds.
+void add_speeds(const engine::Engine& engine, const BenchOptions& options,
+                std::span<const Round> rounds, Json& report) {
+  report["text"] = speed_json(median_speed_of(rounds, &Round::text).first);
+  if (options.batch > 1) {
+    report["batch"] = {
+        {"size", options.batch},
+        {"decode_tok_s", median_over(rounds, [](const Round& r) { return r.batch_tok_s; })},
+        {"times_one", median_over(rounds, [](const Round& r) {
+           return r.batch_tok_s / r.text.first.decode_tok_s;
+         })}};
+  }
+  if (options.has_image && engine.config().has_vision()) {
+    const RequestSpeed image = median_speed_of(rounds, &Round::image);
+    report["image"] = speed_json(image.first);
+    report["second_question"] = speed_json(image.second);
+  }
+  Limits most;
+  for (const Round& round : rounds)
+    most.raise_to(round.limits);
+  report["limits"] = limits_json(most);
+  add_shares(engine, options, rounds, report);
 }
 
 // How far the int8 tower is from the float one, on the picture that was measured.
@@ -182,7 +174,7 @@ void add_vision_error(engine::Engine& engine, const BenchOptions& options, Json&
   ops::Context& ctx = engine.context();
   const media::ProcessorConfig& processor = engine.config().image_processor;
   const Tensor pixels =
-      media::normalise_tiles(media::tile_picture(*make_image(), processor).tiles, processor);
+      media::normalise_tiles(media::tile_picture(*bench_picture(), processor).tiles, processor);
   const model::Vila truth =
       model::Vila::load(formats::open_checkpoint(resolve_model(options.model.model)), ctx.pool);
   const engine::RowDistance distance = engine::compare_vision(engine.model(), truth, ctx, pixels);
@@ -208,16 +200,16 @@ Json make_report(const BenchOptions& options) {
                  {"runs", options.runs},
                  {"model", options.random.empty() ? options.model.model : options.random},
                  {"load_ms", engine.load_ms()},
-                 {"weight_bytes", engine.weight_bytes()},
-                 {"text", speed_json(measure(engine, options, false))}};
-  if (options.has_image && engine.config().has_vision())
-    report["image"] = speed_json(measure(engine, options, true));
-  report["peak_rss_bytes"] = peak_resident_bytes();  // before the measurements below add theirs
-  Limits limits;
-  for (int i = 0; i < 2; ++i)
-    limits.measure(ctx);
-  report["limits"] = limits.json();
-  add_shares(engine, options, limits, report);
+                 {"weight_bytes", engine.weight_bytes()}};
+  run_round(engine, options);                        // warms up
+  report["peak_rss_bytes"] = peak_resident_bytes();  // before measuring the limits adds to it
+  std::vector<Round> rounds;
+  for (int64_t run = 0; run < options.runs; ++run) {
+    const Limits limits = Limits::measure(ctx);
+    rounds.push_back(run_round(engine, options));
+    rounds.back().limits = limits;
+  }
+  add_speeds(engine, options, rounds, report);
   if (report.contains("image")) add_vision_error(engine, options, report["image"]);
   if (options.random.empty()) report["gemm"] = gemm_rows(engine, options.runs);
   return report;
@@ -230,6 +222,14 @@ void print_speed(const char* name, const Json& speed) {
       name, speed["prompt_tokens"].get<int64_t>(), speed["prefill_tok_s"].get<double>(),
       speed["decode_tok_s"].get<double>(), speed["time_to_first_token_ms"].get<double>(),
       speed["media_ms"].get<double>() + speed["vision_ms"].get<double>()));
+}
+
+void print_batch(const Json& report) {
+  if (!report.contains("batch")) return;
+  const Json& batch = report["batch"];
+  write_out(fmt::format("{} answers decoded together: {:.1f} tokens/s, {:.2f} times one\n",
+                        batch["size"].get<int64_t>(), batch["decode_tok_s"].get<double>(),
+                        batch["times_one"].get<double>()));
 }
 
 void print_shares(const Json& report) {
@@ -262,6 +262,8 @@ void print_report(const Json& report) {
       report["weight_bytes"].get<double>() / 1e6, report["peak_rss_bytes"].get<double>() / 1e6));
   print_speed("text", report["text"]);
   if (report.contains("image")) print_speed("image", report["image"]);
+  if (report.contains("second_question")) print_speed("again", report["second_question"]);
+  print_batch(report);
   print_shares(report);
   for (const Json& row : report.value("gemm", Json::array())) {
     write_out(fmt::format("gemm {:<20} [{} x {}] x {}: {:.0f} Gflop/s, {:.0f} % of peak\n",
@@ -303,7 +305,12 @@ Action add_bench(CLI::App& app) {
       ->type_name("N")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_flag("--image", options->has_image, "Also a prompt with a picture");
+  app.add_option("--batch", options->batch, "Also so many answers decoded together")
+      ->type_name("N")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_flag("--image", options->has_image,
+               "Also a prompt with a picture, and a second question on it");
   app.add_flag("--json", options->has_json, "One JSON document on stdout");
   return [options] { return bench(*options); };
 }

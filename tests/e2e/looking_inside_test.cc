@@ -192,6 +192,18 @@ TEST_F(Inside, BenchGivesEachSpeedAsAShareOfTheMachinesLimits) {
   EXPECT_EQ(vila({"bench", "--random", "vila-7b", "--memory-limit", "1000000"}).exit_code, 3);
 }
 
+TEST_F(Inside, BenchMeasuresASecondQuestionAndABatch) {
+  const Json report = json_of(vila({"bench", "-m", model().string(), "--prompt", "16", "--gen", "8",
+                                    "--runs", "1", "--image", "--batch", "3", "--json"}));
+  EXPECT_EQ(report["batch"]["size"], 3);
+  EXPECT_GT(report["batch"]["times_one"].get<double>(), 0);
+  const Json& again = report["second_question"];
+  EXPECT_LT(again["prompt_tokens"].get<int64_t>(), report["image"]["prompt_tokens"].get<int64_t>())
+      << "the rows of the first question are kept";
+  EXPECT_GT(again["time_to_first_token_ms"].get<double>(), 0);
+  EXPECT_EQ(vila({"bench", "--batch", "0"}).exit_code, 2);
+}
+
 TEST_F(Inside, DoctorTestsTheKernelsAndMeasuresTheMachine) {
   const ProcessResult result = vila({"doctor", "--json"});
   const Json report = json_of(result);

@@ -17,12 +17,11 @@ import roofline  # noqa: E402
 class Roofline(unittest.TestCase):
     REPORT = {"cpu": "a CPU", "isa": "avx2", "threads": 2, "model": "m",
               "limits": {"f32_gflops": 200.0, "int8_gops": 600.0, "read_gb_s": 30.0},
-              "text": {"prompt_tokens": 100, "prefill_tok_s": 60.0, "decode_tok_s": 15.0, "peak": "int8",
-                       "prefill_share_of_peak": 0.5, "decode_share_of_read_bandwidth": 0.8}}
+              "text": {"prompt_tokens": 100, "prefill_tok_s": 60.0, "decode_tok_s": 15.0},
+              "work": {"operations_per_token": 5e9, "bytes_per_token": 1.6e9}}
 
-    def test_points_follow_from_the_shares(self):
+    def test_points_follow_from_work_and_speed(self):
         decode, prefill = roofline.points(self.REPORT)
-        # 300 Gop/s at 60 tok/s are 5 Gop a token; 24 GB/s at 15 tok/s are 1.6 GB a token.
         self.assertEqual(decode[0], "m decode")
         self.assertAlmostEqual(decode[1], 5 / 1.6)
         self.assertAlmostEqual(decode[2], 75)
