@@ -68,7 +68,7 @@ class Asker {
   }
 
   std::shared_ptr<const engine::Video> load(const eval::PromptVideo& video) {
-    recent_.push_back(media_.video(video.file, video.frames));
+    recent_.push_back(media_.video(video.file, video.frames, video.part));
     if (recent_.size() > kRecentVideos) recent_.pop_front();
     return recent_.back();
   }

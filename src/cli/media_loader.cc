@@ -29,15 +29,17 @@ std::shared_ptr<const media::Image> MediaLoader::image(const std::filesystem::pa
 }
 
 std::shared_ptr<const engine::Video> MediaLoader::video(const std::filesystem::path& path,
-                                                        int64_t num_frames) {
+                                                        int64_t num_frames,
+                                                        const media::TimeSpan& part) {
   if (!has_vision_) {
     fail(ErrorCode::invalid_argument, "{}: this model has no vision tower for a video",
          path.string());
   }
   if (num_frames == 0) num_frames = num_frames_;
-  auto& known = videos_[{path.lexically_normal().string(), num_frames}];
+  auto& known = videos_[{path.lexically_normal().string(), num_frames, part}];
   if (const auto video = known.lock()) return video;
   media::FrameChoice choice = choice_;
+  choice.part = part;
   if (num_frames > 0) choice.wanted = num_frames;
   const auto reduce = [this](const media::Image& frame) {
     return tiles_frames_ ? frame : media::process_geometry(frame, processor_);

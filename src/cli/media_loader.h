@@ -6,10 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "cli/image_cache.h"
 #include "engine/request.h"
+#include "media/video.h"
 #include "spec/config.h"
 #include "spec/prompt.h"
 
@@ -35,9 +36,11 @@ class MediaLoader {
   /// The chosen frames of a video file or a folder of pictures, each reduced to what the tower
   /// sees.
   /// @param num_frames  0: that of the constructor.
+  /// @param part        of a file; all of it by default.
   /// @throws Error{invalid_argument} a model without tower; else as media::load_frames().
   std::shared_ptr<const engine::Video> video(const std::filesystem::path& path,
-                                             int64_t num_frames = 0);
+                                             int64_t num_frames = 0,
+                                             const media::TimeSpan& part = {});
 
   /// How the model writes media into prompts.
   const spec::PromptRule& prompt_rule() const { return rule_; }
@@ -50,7 +53,9 @@ class MediaLoader {
   media::ProcessorConfig processor_;
   media::FrameChoice choice_;
   ImageCache images_;
-  std::map<std::pair<std::string, int64_t>, std::weak_ptr<const engine::Video>> videos_;
+  // By path, number of frames and part.
+  std::map<std::tuple<std::string, int64_t, media::TimeSpan>, std::weak_ptr<const engine::Video>>
+      videos_;
 };
 
 }  // namespace vila::cli

@@ -78,8 +78,9 @@ std::string protocol_id(const Task& task, const DataFolder& data,
     for (const PictureSource& source : picture_sources(question))
       text += fmt::format("{} {} {}\n", source.file, hex(data::fingerprint(source.base64)),
                           picture_bytes(data, source, question.row));
-    text += fmt::format("{} {} {} {} {}\n", question.pictures_in_front, question.video,
-                        question.video_frames, question.is_raw, question.max_tokens);
+    text += fmt::format("{} {} {} {} {} {} {}\n", question.pictures_in_front, question.video,
+                        question.video_frames, question.video_part.begin, question.video_part.end,
+                        question.is_raw, question.max_tokens);
     text += fmt::format("{} {} {}\n", question.options, question.continuations, question.stop);
   }
   return hex(data::fingerprint(text));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "media/image.h"
+#include "media/video.h"
 
 namespace vila::eval {
 
@@ -17,6 +18,7 @@ namespace vila::eval {
 struct PromptVideo {
   std::filesystem::path file;
   int64_t frames = 0;  // so many of them
+  media::TimeSpan part{};
 };
 
 /// One request of a benchmark to the model. A value.

@@ -88,7 +88,9 @@ std::shared_ptr<const media::Image> QuestionPictures::load_one(const PictureSour
 
 std::vector<PromptVideo> QuestionPictures::videos(const Question& question) const {
   if (question.video.empty()) return {};
-  return {{.file = data_.root() / question.video, .frames = question.video_frames}};
+  return {{.file = data_.root() / question.video,
+           .frames = question.video_frames,
+           .part = question.video_part}};
 }
 
 std::vector<std::shared_ptr<const media::Image>> QuestionPictures::load(const Question& question) {

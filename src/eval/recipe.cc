@@ -66,23 +66,13 @@ Join read_join(YamlReader& reader) {
   return join;
 }
 
-// A key that lmms-eval gives one value or a list.
-std::vector<std::string> one_or_more(YamlReader& reader, const std::string& key) {
-  if (!reader.has(key)) return {};
-  try {
-    return reader.texts(key);
-  } catch (const Error&) {
-    return {reader.text(key, "")};
-  }
-}
-
 FewShot read_few_shot(YamlReader& reader) {
   FewShot shots;
   if (!reader.has("fewshot")) return shots;
   YamlReader own = reader.member("fewshot");
   shots.source = read_source(own);
   shots.join = read_join(own);
-  shots.visual = one_or_more(own, "doc_to_visual");
+  shots.visual = own.texts("doc_to_visual");
   shots.text = own.text("doc_to_text", "");
   shots.target = own.text("doc_to_target", "");
   shots.by = own.text("by", "");
@@ -103,7 +93,7 @@ void read_generation(YamlReader& reader, Recipe& recipe) {
 }
 
 void read_target(YamlReader& reader, Recipe& recipe) {
-  recipe.choices = one_or_more(reader, "doc_to_choice");
+  recipe.choices = reader.texts("doc_to_choice");
   recipe.target = reader.text("doc_to_target", "");
   const std::string form = reader.text("target_form", "letter");
   recipe.target_is_index = form == "index";
@@ -130,6 +120,9 @@ void check(const Recipe& recipe, YamlReader& reader) {
   if (recipe.asking == Asking::options && recipe.choices.empty()) {
     reader.refuse("doc_to_choice", "expected choices for output_type multiple_choice");
   }
+  if (!recipe.part.empty() && recipe.part.size() != 2) {
+    reader.refuse("video_part", "expected two columns, of the first second and the last");
+  }
   const bool needs_target = recipe.rule != Rule::perplexity;
   if (needs_target && recipe.target.empty()) {
     reader.refuse("doc_to_target", "expected the path of the gold answer");
@@ -149,15 +142,16 @@ Recipe parse_recipe(const std::string& yaml, const std::string& source) {
   recipe.source = read_source(reader);
   recipe.join = read_join(reader);
   recipe.id = reader.text("doc_to_id", "");
-  recipe.visual = one_or_more(reader, "doc_to_visual");
+  recipe.visual = reader.texts("doc_to_visual");
   recipe.frames = reader.integer("num_frames", recipe.frames, 1);
+  recipe.part = reader.texts("video_part");
   recipe.text = reader.text("doc_to_text", "");
   recipe.description = reader.text("description", "");
   read_target(reader, recipe);
   recipe.rule = read_rule(reader);
   recipe.asking = choose(reader, "output_type", kAskings);
   recipe.aggregate = choose(reader, "aggregation", kAggregates);
-  recipe.groups = one_or_more(reader, "group_by");
+  recipe.groups = reader.texts("group_by");
   recipe.is_raw = reader.flag("raw_prompt", recipe.asking != Asking::generate);
   read_generation(reader, recipe);
   recipe.few_shot = read_few_shot(reader);

@@ -56,7 +56,8 @@ struct Recipe {
   Join join;
   std::string id;
   std::vector<std::string> visual;   // forms: a file, a folder of frames, or a column with base64
-  int64_t frames = 8;                // taken of a folder
+  int64_t frames = 8;                // taken of a folder or a video
+  std::vector<std::string> part;     // columns: from which second to which a video is shown; or {}
   std::string text;                  // form; {{options}} is a line for each choice
   std::string description;           // form, in front of everything, for raw prompts
   std::vector<std::string> choices;  // columns, or one column that is a list

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <numeric>
 
@@ -139,6 +140,28 @@ void take_video(Question& question, std::vector<PictureSource>& pictures) {
   pictures.clear();
 }
 
+// -1: no number.
+double seconds_of(const std::string& text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return error == std::errc() && end == text.data() + text.size() ? seconds : -1;
+}
+
+// Which part of its video a row is about; all of it where the row does not say.
+media::TimeSpan part_of(const Row& row, const Recipe& recipe) {
+  if (recipe.part.empty()) return {};
+  const std::string begin = text_of(value_at(row.columns(), recipe.part[0]));
+  const std::string end = text_of(value_at(row.columns(), recipe.part[1]));
+  if (begin.empty() || end.empty()) return {};
+  const media::TimeSpan part{seconds_of(begin), seconds_of(end)};
+  if (!(part.begin >= 0 && part.end > part.begin)) {
+    fail(ErrorCode::invalid_data,
+         "{}: expected seconds in \"{}\" and, later, in \"{}\", found \"{}\" and \"{}\"", row.place,
+         recipe.part[0], recipe.part[1], begin, end);
+  }
+  return part;
+}
+
 // Places the pictures of a question: those of a raw prompt stand where its form says, one alone is
 // left to the runner, several go where the text names them or in front.
 void place_pictures(Question& question, std::vector<PictureSource> pictures) {
@@ -176,6 +199,7 @@ Question make_question(const Row& row, const std::string& id, const Recipe& reci
   for (PictureSource& picture : finder.find(row, id))
     pictures.push_back(std::move(picture));
   take_video(question, pictures);
+  if (!question.video.empty()) question.video_part = part_of(row, recipe);
   if (recipe.asking == Asking::options) {
     for (const auto& [letter, text] : choices_of(row, recipe.choices))
       question.continuations.push_back(" " + std::string(1, letter));

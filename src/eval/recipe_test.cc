@@ -335,6 +335,24 @@ TEST_F(RecipeData, AVideoFileStandsForItsFolderOfFrames) {
             protocol_id(find_task("nextqa"), data, again, "greedy"));
 }
 
+TEST_F(RecipeData, OfAVideoThePartIsShownThatItsRowNames) {
+  folder_.write("action_sequence.json",
+                R"([{"video": "v1.mp4", "question": "why?", "candidates": ["a", "b"],
+                     "answer": "a", "start": 3.5, "end": 12},
+                    {"video": "v1.mp4", "question": "how?", "candidates": ["a", "b"],
+                     "answer": "b"}])");
+  folder_.write("star/v1.mp4", "not opened yet");
+  const auto asked = questions(find_task("mvbench"));
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0].video_part, (media::TimeSpan{3.5, 12}));
+  EXPECT_EQ(asked[1].video_part, media::TimeSpan{});
+  folder_.write("action_sequence.json",
+                R"([{"video": "v1.mp4", "question": "why?", "candidates": ["a", "b"],
+                     "answer": "a", "start": "soon", "end": 12}])");
+  test::expect_error(ErrorCode::invalid_data, "action_sequence.json",
+                     [&] { questions(find_task("mvbench")); });
+}
+
 TEST_F(RecipeData, AMissingFolderOfFramesIsNamedWithItsRow) {
   folder_.write("test.csv",
                 "video,qid,type,question,answer,a0,a1,a2,a3,a4\n"

@@ -73,7 +73,7 @@ class Lookup {
 
 // The first frame, at most this wide.
 std::string video_html(const Question& question, const DataFolder& data) {
-  const media::FrameChoice first{.wanted = 1};
+  const media::FrameChoice first{.wanted = 1, .part = question.video_part};
   const auto shrink = [](const media::Image& frame) {
     constexpr int64_t kWidth = 320;
     const int64_t width = std::min(kWidth, frame.width);

@@ -11,6 +11,7 @@
 #include "eval/answers.h"
 #include "eval/data_folder.h"
 #include "eval/score.h"
+#include "media/video.h"
 
 namespace vila::eval {
 
@@ -32,6 +33,7 @@ struct Question {
   int64_t pictures_in_front = 0;        // but so many of them, the first ones, which stand in front
   std::string video;                    // a video file below the data folder, shown in front
   int64_t video_frames = 0;             // how many frames of it
+  media::TimeSpan video_part;           // and of which part
   std::string prompt;                   // without template; "<image>" only where `pictures` are
   bool is_raw = false;                  // `prompt` is all the model gets: no template around it
   int64_t max_tokens = 0;               // 0: the task's

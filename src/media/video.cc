@@ -2,6 +2,7 @@
 #include "media/video.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "base/error.h"
@@ -15,12 +16,33 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kBlack = -1;  // of pick_frames()
 
+/// Frame numbers [first, last].
+struct FrameSpan {
+  int64_t first = 0;
+  int64_t last = 0;
+};
+
+FrameSpan frames_of_part(const TimeSpan& part, int64_t count, double clip_fps) {
+  if (clip_fps <= 0) return {0, count - 1};  // a rate that is not known
+  const auto frame_at = [&](double seconds) {
+    return static_cast<int64_t>(
+        std::clamp(std::round(seconds * clip_fps), 0.0, static_cast<double>(count - 1)));
+  };
+  const int64_t first = frame_at(part.begin);
+  return {first, part.end > 0 ? std::max(first, frame_at(part.end)) : count - 1};
+}
+
 std::vector<int64_t> picks_of(const FrameChoice& choice, int64_t count, double clip_fps) {
-  return pick_frames(choice.rule, {.count = count,
-                                   .wanted = choice.wanted,
-                                   .clip_fps = clip_fps,
-                                   .sample_fps = choice.sample_fps,
-                                   .max_fps = choice.max_fps});
+  if (count == 0) return {};
+  const FrameSpan span = frames_of_part(choice.part, count, clip_fps);
+  std::vector<int64_t> picks = pick_frames(choice.rule, {.count = span.last - span.first + 1,
+                                                         .wanted = choice.wanted,
+                                                         .clip_fps = clip_fps,
+                                                         .sample_fps = choice.sample_fps,
+                                                         .max_fps = choice.max_fps});
+  for (int64_t& pick : picks)
+    pick += pick == kBlack ? 0 : span.first;
+  return picks;
 }
 
 /// Frames in the order of ascending picks; whatever is missing in front is black.
@@ -97,6 +119,7 @@ VideoFrames frames_of_folder(const fs::path& folder, const FrameChoice& choice,
   // Pictures have no rate: the wanted number is spread over all of them.
   FrameChoice spread = choice;
   spread.sample_fps = spread.max_fps = 0;
+  spread.part = {};
   const std::vector<int64_t> picks = picks_of(spread, std::ssize(files), 0);
   if (picks.empty()) {
     fail(ErrorCode::invalid_image, "{}: expected a folder of pictures, found no file in it",

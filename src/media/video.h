@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -11,12 +12,22 @@
 
 namespace vila::media {
 
+/// A part of a video, in seconds from its start. A value.
+struct TimeSpan {
+  double begin = 0;
+  double end = 0;  // 0: to the end of the video
+
+  auto operator<=>(const TimeSpan&) const = default;
+};
+
 /// Which frames of a video are wanted.
 struct FrameChoice {
   FrameRule rule = FrameRule::nvila;
   int64_t wanted = 8;     // n
   double sample_fps = 0;  // see FrameQuestion
   double max_fps = 0;
+  TimeSpan part{};  // of a file: the rule is applied to its frames alone, from the one nearest to
+                    // `begin` to the one nearest to `end`, at least one
 };
 
 /// Makes of a whole frame what is kept of it, e.g. the small square that the tower sees.

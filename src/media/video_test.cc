@@ -97,6 +97,20 @@ TEST_F(Video, WhatTheFileSaysOfItself) {
   EXPECT_DOUBLE_EQ(reader->info().fps, 5);
 }
 
+TEST_F(Video, OfAPartOnlyItsFramesAreShown) {
+  const std::string clip = avi_of(20);  // four seconds
+  const auto part = [&](double begin, double end) {
+    return numbers(clip, {.rule = FrameRule::nvila, .wanted = 3, .part = {begin, end}});
+  };
+  EXPECT_EQ(part(1, 3), (Numbers{5, 10, 15}));
+  EXPECT_EQ(part(2, 0), (Numbers{10, 14, 19}));
+  EXPECT_EQ(part(3.4, 99), (Numbers{17, 18, 19}));
+  EXPECT_EQ(part(1, 0.5), (Numbers{5, 5, 5})) << "an end before the start";
+  EXPECT_EQ(part(50, 60), (Numbers{19, 19, 19})) << "behind the end of the video";
+  EXPECT_EQ(numbers(clip, {.rule = FrameRule::vila_1_5, .wanted = 4, .part = {1, 1.2}}),
+            (Numbers{-1, -1, 5, 6}));
+}
+
 TEST_F(Video, ShortOnesAreFilledUpAsEachGenerationDoes) {
   const std::string clip = avi_of(2);
   EXPECT_EQ(numbers(clip, {.rule = FrameRule::vila_1_5, .wanted = 4}), (Numbers{-1, -1, 0, 1}));

@@ -6,11 +6,12 @@
 #include <utility>
 
 #include "base/error.h"
-#include "quantize/second_order.h"
+#include "quantize/refine.h"
 
 namespace vila::quantize {
 namespace {
 
+constexpr int kRefinements = 2;  // a third changes next to nothing
 constexpr std::array<const char*, 3> kMethods = {"rtn", "awq", "awq+gptq"};
 
 // Queries and keys meet only in their product: an error of either alone says little, so that they
@@ -141,7 +142,9 @@ class LayerQuantiser {
     const ErrorModel model(ctx, gram(ctx, x), options_.damping);
     for (const size_t linear : linears) {
       QuantisedMatrix& matrix = result_.matrices[linear];
-      matrix = compensate(ctx, block_.linears[linear].weight, model, std::move(matrix));
+      const Tensor& weight = block_.linears[linear].weight;
+      matrix = refine(ctx, weight, model, compensate(ctx, weight, model, std::move(matrix)),
+                      kRefinements);
       rounded.linears[linear].weight = dequantise(matrix);
     }
   }

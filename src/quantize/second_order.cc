@@ -162,19 +162,21 @@ Tensor gram(ops::Context& ctx, const Tensor& x) {
 }
 
 ErrorModel::ErrorModel(ops::Context& ctx, const Tensor& moments, double damping)
-    : order_(static_cast<size_t>(moments.dim(0))) {
+    : moments_(moments.to(DType::f32)), order_(static_cast<size_t>(moments.dim(0))) {
   const int64_t size = moments.dim(0);
-  const float* m = moments.data<float>();
+  float* m = moments_.data<float>();
   double mean = 0;
   for (int64_t k = 0; k < size; ++k)
     mean += double{m[k * size + k]} / static_cast<double>(size);
+  const double extra = std::max(damping * mean, 1e-12);
+  for (int64_t k = 0; k < size; ++k)
+    m[k * size + k] = static_cast<float>(double{m[k * size + k]} + extra);
   std::iota(order_.begin(), order_.end(), int64_t{0});
   std::ranges::stable_sort(order_,
                            [&](int64_t a, int64_t b) { return m[a * size + a] > m[b * size + b]; });
   const Tensor h = Tensor::empty(DType::f64, {size, size});
-  const double extra = std::max(damping * mean, 1e-12);
   for (int64_t i = 0; i < size; ++i) {
-    const float* row = m + order_[static_cast<size_t>(i)] * size;
+    const float* row = moments.data<float>() + order_[static_cast<size_t>(i)] * size;
     for (int64_t j = 0; j < size; ++j) {
       h.data<double>()[i * size + j] =
           double{row[order_[static_cast<size_t>(j)]]} + (i == j ? extra : 0.0);

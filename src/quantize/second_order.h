@@ -21,6 +21,9 @@ class ErrorModel {
 
   int64_t size() const { return factor_.dim(0); }
 
+  /// H itself, columns in their own order: f32 [K, K].
+  const Tensor& moments() const { return moments_; }
+
   /// order()[i]: the input that is rounded as the i-th.
   const std::vector<int64_t>& order() const { return order_; }
 
@@ -28,6 +31,7 @@ class ErrorModel {
   const Tensor& factor() const { return factor_; }
 
  private:
+  Tensor moments_;
   std::vector<int64_t> order_;
   Tensor factor_;
 };
