@@ -166,7 +166,6 @@ dataset_path: ["Video-MME*", "videomme*"]
 doc_to_id: "{{question_id}}"
 doc_to_visual: "frames/{{video}}"
 num_frames: 8
-video_part: [start, end]
 doc_to_text: "{{question}}\n{{options}}\n{{ask}}"
 doc_to_choice: candidates
 doc_to_target: answer
@@ -196,6 +195,7 @@ dataset_path: ["*.json"]
 doc_to_id: "{{file}}/{{row}}"
 doc_to_visual: "frames/{{video}}"
 num_frames: 8
+video_part: [start, end]
 doc_to_text: "{{question}}\n{{options}}\n{{ask}}"
 doc_to_choice: candidates
 doc_to_target: answer
