@@ -8,6 +8,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "base/core_count.h"
 #include "base/random.h"
 #include "base/stopwatch.h"
 #include "kernels/peak.h"

@@ -9,8 +9,6 @@
 
 #include <sched.h>
 
-#include "base/thread_pool.h"
-
 namespace vila {
 namespace {
 

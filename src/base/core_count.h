@@ -13,4 +13,7 @@ namespace vila {
 /// @param self   what /proc/self/cgroup says; the line "0::/PATH" counts.
 int cgroup_cores(const std::filesystem::path& mount, std::string_view self);
 
+/// Cores that this process may use: affinity and control groups respected, at least 1.
+int available_cores();
+
 }  // namespace vila

@@ -76,7 +76,4 @@ class ThreadPool {
   bool stopping_ = false;
 };
 
-/// Cores that this process may use: affinity and control groups respected, at least 1.
-int available_cores();
-
 }  // namespace vila

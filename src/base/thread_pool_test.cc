@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/core_count.h"
+
 namespace vila {
 namespace {
 

@@ -3,8 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/core_count.h"
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "cli/data_commands.h"
 #include "cli/output.h"
 #include "data/nano/build.h"

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/thread_pool.h"
+#include "base/core_count.h"
 #include "cli/data_commands.h"
 #include "cli/data_options.h"
 #include "cli/output.h"

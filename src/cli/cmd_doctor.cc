@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/core_count.h"
 #include "base/cpu_info.h"
 #include "base/error.h"
 #include "cli/command.h"

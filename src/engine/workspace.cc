@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/workspace.h"
 
+#include "base/core_count.h"
 #include "base/error.h"
 #include "kernels/select.h"
 

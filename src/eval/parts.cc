@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "base/core_count.h"
+
 namespace vila::eval {
 namespace {
 

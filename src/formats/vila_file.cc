@@ -176,10 +176,10 @@ PackedMatrix Reader::matrix(const Json& row, const std::string& name, bool is_ch
                         !(matrix.bits == 4 && matrix.is_narrow);
   if (!is_known) {
     reject(
-        "\"{}\": expected a matrix of 4 bits that is not narrow, or of 8 without offsets, in "
-        "groups "
-        "that divide its rows, found {} bits, [{}, {}] by {}",
-        name, matrix.bits, matrix.out, matrix.in, matrix.group);
+        "\"{}\": expected 4 bits that are not narrow, or 8 without offsets, in groups that divide "
+        "the rows, found {} bits{}{}, [{}, {}] by {}",
+        name, matrix.bits, matrix.is_narrow ? ", narrow" : "",
+        matrix.has_offsets ? ", offsets" : "", matrix.out, matrix.in, matrix.group);
   }
   const std::string_view data = member(row, name, is_checked);
   const int64_t bytes = PackedMatrix::bytes(matrix.out, matrix.in, matrix.group, matrix.bits);

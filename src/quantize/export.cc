@@ -128,9 +128,8 @@ void describe_autoawq(ModelPackage& package, const std::string& part, int64_t gr
 formats::AwqSource awq_source(const PackedMatrix& matrix, const std::string& name) {
   if (!formats::can_pack(AwqLayout::v2, matrix.out, matrix.in, matrix.group)) {
     fail(ErrorCode::invalid_model,
-         "\"{}\": expected sizes that llm-awq's layout holds (4 outputs by 64 inputs), found [{}, "
-         "{}] "
-         "in groups of {}",
+         "\"{}\": expected sizes that llm-awq's layout holds, 4 outputs by 64 inputs, found "
+         "[{}, {}] in groups of {}",
          name, matrix.out, matrix.in, matrix.group);
   }
   const Shape groups({matrix.out, matrix.groups()});

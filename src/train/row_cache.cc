@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/core_count.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 

@@ -8,10 +8,10 @@
 
 #include <ATen/Parallel.h>
 
+#include "base/core_count.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/stopwatch.h"
-#include "base/thread_pool.h"
 #include "train/optimizer.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
