@@ -113,21 +113,15 @@ constexpr Format k4BitSmall{"g32", 4, 32};
 constexpr Format k8Bit{"int8", 8, 128};
 constexpr Format kNarrow{"narrow", 8, 1024, true};
 
-constexpr Product kProducts[] = {{"vila2.7b_qkv", 256, 2560, 2560, k4Bit},
-                                 {"vila2.7b_gate", 256, 2560, 6912, k4Bit},
-                                 {"vila2.7b_down", 256, 6912, 2560, k4Bit},
-                                 {"vila2.7b_gate", 600, 2560, 6912, k4Bit},
-                                 {"vila2.7b_gate", 256, 2560, 6912, k4BitSmall},
-                                 {"vila7b_qkv", 256, 4096, 4096, k4Bit},
-                                 {"vila7b_down", 256, 11008, 4096, k4Bit},
-                                 {"clip_qkv", 577, 1024, 1024, k8Bit},
-                                 {"clip_fc1", 577, 1024, 4096, k8Bit},
-                                 {"clip_fc2", 577, 4096, 1024, k8Bit},
-                                 {"clip_qkv", 577, 1024, 1024, kNarrow},
-                                 {"clip_fc1", 577, 1024, 4096, kNarrow},
-                                 {"clip_fc2", 577, 4096, 1024, kNarrow},
-                                 {"nano_qkv", 37, 256, 256, k4BitSmall},
-                                 {"nano_fc1", 148, 256, 1024, k8Bit}};
+constexpr Product kProducts[] = {
+    {"vila2.7b_qkv", 256, 2560, 2560, k4Bit},       {"vila2.7b_gate", 256, 2560, 6912, k4Bit},
+    {"vila2.7b_down", 256, 6912, 2560, k4Bit},      {"vila2.7b_gate", 600, 2560, 6912, k4Bit},
+    {"vila2.7b_gate", 256, 2560, 6912, k4BitSmall}, {"vila7b_qkv", 256, 4096, 4096, k4Bit},
+    {"vila7b_down", 256, 11008, 4096, k4Bit},       {"vila7b_down", 600, 11008, 4096, k4Bit},
+    {"clip_qkv", 577, 1024, 1024, k8Bit},           {"clip_fc1", 577, 1024, 4096, k8Bit},
+    {"clip_fc2", 577, 4096, 1024, k8Bit},           {"clip_qkv", 577, 1024, 1024, kNarrow},
+    {"clip_fc1", 577, 1024, 4096, kNarrow},         {"clip_fc2", 577, 4096, 1024, kNarrow},
+    {"nano_qkv", 37, 256, 256, k4BitSmall},         {"nano_fc1", 148, 256, 1024, k8Bit}};
 
 constexpr Decode kDecodes[] = {{"vila2.7b", 1, 2560, 6912, 4, k4Bit},
                                {"vila2.7b", 8, 2560, 6912, 4, k4Bit},

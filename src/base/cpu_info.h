@@ -15,6 +15,7 @@ struct CpuInfo {
   bool has_avx_vnni = false;          // the dot product of bytes on AVX2's registers
   bool has_avx512 = false;            // F, BW, DQ and VL
   bool has_avx512_vnni = false;
+  bool has_avx512_bf16 = false;   // with VNNI
   bool has_neon_dotprod = false;  // the dot product of bytes of Armv8.2-A
 };
 

@@ -24,6 +24,7 @@ TEST(CpuInfo, AgreesWithTheKernel) {
   }
   EXPECT_TRUE(info.has_avx2 || !info.has_avx512);
   EXPECT_TRUE(info.has_avx512 || !info.has_avx512_vnni);
+  EXPECT_TRUE(info.has_avx512_vnni || !info.has_avx512_bf16);
 }
 
 TEST(CpuInfo, PeakGrowsWithUse) {

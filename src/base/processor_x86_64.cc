@@ -48,6 +48,7 @@ void ask_processor(CpuInfo& info) {
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
   info.has_avx512_vnni = info.has_avx512 && __builtin_cpu_supports("avx512vnni");
+  info.has_avx512_bf16 = info.has_avx512_vnni && __builtin_cpu_supports("avx512bf16");
 }
 
 void pause_cpu() noexcept {

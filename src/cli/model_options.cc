@@ -100,9 +100,9 @@ void add_engine_options(CLI::App& app, ModelOptions& options) {
   app.add_option("-t,--threads", options.threads, "Threads (default: all cores)")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
-  app.add_option(
-         "--isa", options.isa,
-         "Instruction set: scalar, avx2, avx_vnni, avx512, avx512_vnni (default: best here)")
+  app.add_option("--isa", options.isa,
+                 "Instruction set: scalar, avx2, avx_vnni, avx512, avx512_vnni, avx512_bf16 "
+                 "(default: best here)")
       ->type_name("NAME");
   app.add_option("--device", options.device, "Where to compute")->capture_default_str();
   app.add_option("--activations", options.activations,

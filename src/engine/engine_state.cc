@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kPictureCacheBytes = size_t{32} << 20;
 // Bounds of the activations of one layer: keep memory modest, and rows enough for a full GEMM.
-constexpr int64_t kActivationBytes = int64_t{24} << 20;
+constexpr int64_t kActivationBytes = int64_t{96} << 20;
 constexpr int64_t kMinRows = 16;
 constexpr int64_t kMaxRows = 512;
 // Fewer rows in common than this are computed again sooner than they are found and copied.

@@ -144,7 +144,8 @@ struct PackedGemmArgs {
 ///           blocked one packs keys for many queries, the streaming one (`streams`) reads keys and
 ///           values once where they are, for few queries. Within either, the bits of out[i] depend
 ///           on its own query, on k, v and seen(i) only: not on the other queries of the call.
-/// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64.
+/// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64; with may_round
+///           2e-2 * max |v| for |scale * q . k| <= 4.
 /// Cost      4 * queries * heads * keys * E flops; blocked: about 560 KiB of stack.
 struct AttentionArgs {
   const float* q;
@@ -165,6 +166,7 @@ struct AttentionArgs {
   const float* v_scales = nullptr;
   int64_t heads = 1;  // side by side in a row of q and out
   bool streams = false;
+  bool may_round = false;  // without causal: q, k, v and softmax to bf16, where that is faster
 };
 
 inline constexpr int64_t kMaxHeadDim = 256;

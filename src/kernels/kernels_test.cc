@@ -290,6 +290,36 @@ TEST(Attend, IsWithinItsBoundFullAndCausalForEveryKvType) {
   }
 }
 
+TEST(Attend, MayRoundToBf16WithinItsBound) {
+  const AttentionCase shapes[] = {{1, 1, 64, 0},    {5, 130, 80, 0},    {37, 37, 48, 0},
+                                  {64, 257, 72, 0}, {130, 126, 256, 0}, {33, 29, 6, 0},
+                                  {20, 31, 7, 0},   {20, 40, 64, 21}};
+  for (const CpuKernels* table : all_kernels()) {
+    for (const AttentionCase& shape : shapes) {
+      AttentionProblem problem(shape, DType::f32);
+      AttentionArgs args = problem.args(false);
+      args.may_round = true;
+      args.scale /= 2;  // scores of at most 4 or so
+      const int64_t width = AttentionProblem::kHeads * shape.head_dim;
+      Doubles expected(at(shape.queries * width));
+      reference::attend(args, expected.data());
+
+      table->attend(args);
+
+      for (int64_t i = 0; i < shape.queries; ++i) {
+        for (int64_t e = 0; e < width; ++e) {
+          ASSERT_NEAR(static_cast<double>(problem.out[at(i * problem.stride + e)]),
+                      expected[at(i * width + e)], 2e-2 * 5.0)
+              << table->isa << " queries " << shape.queries << " keys " << shape.keys << " E "
+              << shape.head_dim << " at " << i << ", " << e;
+        }
+        for (int64_t e = width; e < problem.stride; ++e)
+          ASSERT_EQ(problem.out[at(i * problem.stride + e)], 99.0F);
+      }
+    }
+  }
+}
+
 TEST(Attend, GivesAQueryTheSameBitsHoweverQueriesAreSplit) {
   const AttentionCase shape{21, 150, 40, 130};
   for (const CpuKernels* table : all_kernels()) {

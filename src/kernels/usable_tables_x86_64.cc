@@ -10,6 +10,7 @@ extern const CpuKernels avx2;
 extern const CpuKernels avx_vnni;
 extern const CpuKernels avx512;
 extern const CpuKernels avx512_vnni;
+extern const CpuKernels avx512_bf16;
 }  // namespace tables
 
 std::vector<const CpuKernels*> usable_tables() {
@@ -19,6 +20,7 @@ std::vector<const CpuKernels*> usable_tables() {
   if (cpu.has_avx_vnni) usable.push_back(&tables::avx_vnni);
   if (cpu.has_avx512) usable.push_back(&tables::avx512);
   if (cpu.has_avx512_vnni) usable.push_back(&tables::avx512_vnni);
+  if (cpu.has_avx512_bf16) usable.push_back(&tables::avx512_bf16);
   return usable;
 }
 

@@ -88,6 +88,13 @@ const Tensor& shown(ops::Context& ctx, const std::string& layer, const char* nor
   return x;
 }
 
+// Attention between Linears in 8 bits may be rounded as well, but to bf16: 8 bits are too few for
+// the many small weights of a softmax.
+bool may_round(const ops::Context& ctx, const Linear& q) {
+  return std::holds_alternative<PackedMatrix>(q.weight) &&
+         ctx.packed_activations == ops::PackedActivations::int8;
+}
+
 std::optional<RmsNorm> optional_norm(const Weights& w, double epsilon) {
   if (!w.has("weight")) return std::nullopt;
   return RmsNorm(w, epsilon);
@@ -112,7 +119,8 @@ VitLayer::VitLayer(const Weights& w, const spec::VisionConfig& config, std::stri
 Tensor VitLayer::attention(ops::Context& ctx, const Tensor& x, int64_t pictures) const {
   const std::vector<Tensor> qkv =
       apply_each(ctx, x, {&q_proj, &k_proj, &v_proj});  // [N * P, H * E]
-  const Tensor mixed = ops::attend_full(ctx, qkv[0], qkv[1], qkv[2], pictures, heads);
+  const Tensor mixed =
+      ops::attend_full(ctx, qkv[0], qkv[1], qkv[2], pictures, heads, may_round(ctx, q_proj));
   return out_proj(ctx, mixed);  // [N * P, C]
 }
 
@@ -151,7 +159,9 @@ Tensor InternLayer::attention(ops::Context& ctx, const Tensor& x, int64_t pictur
   const std::vector<Tensor> qkv = apply_each(ctx, x, {&q, &k, &v});  // [N * P, H * E]
   const Tensor queries = q_norm ? (*q_norm)(ctx, qkv[0]) : qkv[0];
   const Tensor keys = k_norm ? (*k_norm)(ctx, qkv[1]) : qkv[1];
-  return proj(ctx, ops::attend_full(ctx, queries, keys, qkv[2], pictures, heads));
+  const Tensor mixed =
+      ops::attend_full(ctx, queries, keys, qkv[2], pictures, heads, may_round(ctx, q));
+  return proj(ctx, mixed);
 }
 
 Tensor InternLayer::mlp(ops::Context& ctx, const Tensor& x) const {

@@ -124,7 +124,7 @@ void store_vector(const Context& ctx, const KvView& kv, bool is_key, int64_t kv_
 }  // namespace
 
 Tensor attend_full(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
-                   int64_t sequences, int64_t heads) {
+                   int64_t sequences, int64_t heads, bool may_round) {
   VILA_CHECK(q.rank() == 2 && k.shape() == q.shape() && v.shape() == q.shape(),
              "q is {}, k {}, v {}", q.text(), k.text(), v.text());
   VILA_CHECK(sequences > 0 && q.dim(0) % sequences == 0 && heads > 0 && q.dim(1) % heads == 0,
@@ -152,7 +152,8 @@ Tensor attend_full(Context& ctx, const Tensor& q, const Tensor& k, const Tensor&
                    .head_dim = size,
                    .first_seen = 0,
                    .causal = false,
-                   .scale = softmax_scale(size)},
+                   .scale = softmax_scale(size),
+                   .may_round = may_round},
                   task % blocks);
     }
   });

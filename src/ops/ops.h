@@ -77,9 +77,10 @@ std::vector<float> rope_frequencies(int64_t head_dim, double theta);
 void rotate(Context& ctx, const RopeTable& table, std::span<const int32_t> positions, Tensor& x);
 
 /// Full (bidirectional) attention per picture: q, k, v [N * P, H * E] of N sequences of P rows
-/// each; softmax(q k^T / sqrt(E)) v; result [N * P, H * E].
+/// each; softmax(q k^T / sqrt(E)) v; result [N * P, H * E]. @param may_round  both products may
+/// take bf16, where the CPU multiplies it faster than f32; sums stay f32.
 Tensor attend_full(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
-                   int64_t sequences, int64_t heads);
+                   int64_t sequences, int64_t heads, bool may_round = false);
 
 /// Keys and values of one sequence in one layer, in f32, f16 or i8: vector t of head g begins at
 /// element g * head_stride + t * token_stride. In i8 it is worth its codes times the scale at

@@ -12,11 +12,12 @@ namespace tables {
 extern const CpuKernels avx_vnni;
 extern const CpuKernels avx512;
 extern const CpuKernels avx512_vnni;
+extern const CpuKernels avx512_bf16;
 }  // namespace tables
 
 std::span<const CpuKernels* const> all_kernels() {
-  static constexpr std::array<const CpuKernels*, 3> kTables = {&tables::avx_vnni, &tables::avx512,
-                                                               &tables::avx512_vnni};
+  static constexpr std::array<const CpuKernels*, 4> kTables = {
+      &tables::avx_vnni, &tables::avx512, &tables::avx512_vnni, &tables::avx512_bf16};
   VILA_CHECK(detect_cpu().has_avx2, "the emulation itself is compiled for AVX2");
   return kTables;
 }

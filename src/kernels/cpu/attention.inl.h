@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cpu/attention_pairs.inl.h"
 #include "kernels/cpu/attention_stream.inl.h"
 #include "kernels/cpu/gemm.inl.h"
 #include "kernels/cpu/kv.inl.h"
@@ -23,6 +24,16 @@ inline constexpr int64_t kQueryBlock = kQueryPanels * kTileColumns;
 // Keys done together: whole tiles, about 128.
 inline constexpr int64_t kKeyBlock = 128 / isa::kTileRows * isa::kTileRows;
 
+/// What the tiles multiply: floats as they are. Pairs (attention_pairs.inl.h) are the other choice.
+struct Floats {
+  using Step = FloatStep;
+  static constexpr int64_t kSteps = 1;  // elements of depth in a word
+
+  static void join_neighbours(const Matrix&) {}
+
+  static void join_rows(const Matrix&) {}
+};
+
 /// What one block of queries carries over the blocks of keys, kTileColumns queries side by side.
 struct QueryPanel {
   float query[kMaxHeadDim * kTileColumns];  // [E][queries], scaled
@@ -36,12 +47,18 @@ struct QueryPanel {
 };
 
 /// Packs and scales queries [first, first + count) and clears what is summed.
-inline void start_panel(const AttentionArgs& args, int64_t first, int64_t count,
-                        QueryPanel& panel) {
-  pack_weights(args.q + first * args.q_stride, args.q_stride, count, args.head_dim, panel.query);
+template <typename Words>
+void start_panel(const AttentionArgs& args, int64_t first, int64_t count, QueryPanel& panel) {
   const F32 scale = isa::set(args.scale);
   const int64_t size = args.head_dim * kTileColumns;
-  map(panel.query, size, panel.query, [scale](F32 x) { return isa::mul(x, scale); });
+  float* scaled = panel.mixed;  // still free
+  for (int64_t i = 0; i < count; ++i) {
+    map(args.q + (first + i) * args.q_stride, args.head_dim, scaled + i * args.head_dim,
+        [scale](F32 x) { return isa::mul(x, scale); });
+  }
+  Words::join_neighbours({scaled, count, args.head_dim});
+  const int64_t words = args.head_dim / Words::kSteps;
+  pack_weights(scaled, words, count, words, panel.query);
   for (int64_t i = 0; i < size; ++i)
     panel.mixed[i] = 0.0F;
   for (int64_t i = 0; i < kTileColumns; ++i) {
@@ -66,19 +83,22 @@ struct KeyBlock {
 static_assert(kMaxHeadDim <= kDepthBlock, "a key is one depth block of pack_rows()");
 
 /// scores [keys][queries] = the first `keys` keys of a block times the panel's queries.
-inline void score_block(const KeyBlock& block, int64_t keys, int64_t head_dim,
-                        const QueryPanel& panel, float* scores) {
+template <typename Words>
+void score_block(const KeyBlock& block, int64_t keys, int64_t head_dim, const QueryPanel& panel,
+                 float* scores) {
   alignas(64) static constexpr float kZeros[kTileColumns] = {};
+  const int64_t words = head_dim / Words::kSteps;
   for (int64_t j = 0; j < keys; j += isa::kTileRows) {
-    run_tile_of(least(keys - j, isa::kTileRows), {.a = block.keys + j * head_dim,
-                                                  .a_step = least(block.count - j, isa::kTileRows),
-                                                  .b = panel.query,
-                                                  .depth = head_dim,
-                                                  .start = kZeros,
-                                                  .start_stride = 0,
-                                                  .y = scores + j * kTileColumns,
-                                                  .y_stride = kTileColumns,
-                                                  .columns = panel.columns});
+    run_tile_of<typename Words::Step>(least(keys - j, isa::kTileRows),
+                                      {.a = block.keys + j * words,
+                                       .a_step = least(block.count - j, isa::kTileRows),
+                                       .b = panel.query,
+                                       .depth = words,
+                                       .start = kZeros,
+                                       .start_stride = 0,
+                                       .y = scores + j * kTileColumns,
+                                       .y_stride = kTileColumns,
+                                       .columns = panel.columns});
   }
 }
 
@@ -119,20 +139,24 @@ inline void soften_block(int64_t keys, int64_t head_dim, QueryPanel& panel, floa
   }
 }
 
-/// mixed [E][queries] += values of this block, transposed, times the exponentials.
-inline void mix_block(const float* values, int64_t keys, int64_t head_dim, const float* weights,
-                      QueryPanel& panel) {
+/// mixed [E][queries] += values of this block, transposed, times the exponentials, which become
+/// words.
+template <typename Words>
+void mix_block(const float* values, int64_t keys, int64_t head_dim, float* weights,
+               QueryPanel& panel) {
+  Words::join_rows({weights, keys, kTileColumns});
   for (int64_t e = 0; e < head_dim; e += isa::kTileRows) {
     float* mixed = panel.mixed + e * kTileColumns;
-    run_tile_of(least(head_dim - e, isa::kTileRows), {.a = values + e,
-                                                      .a_step = head_dim,
-                                                      .b = weights,
-                                                      .depth = keys,
-                                                      .start = mixed,
-                                                      .start_stride = kTileColumns,
-                                                      .y = mixed,
-                                                      .y_stride = kTileColumns,
-                                                      .columns = panel.columns});
+    run_tile_of<typename Words::Step>(least(head_dim - e, isa::kTileRows),
+                                      {.a = values + e,
+                                       .a_step = head_dim,
+                                       .b = weights,
+                                       .depth = (keys + Words::kSteps - 1) / Words::kSteps,
+                                       .start = mixed,
+                                       .start_stride = kTileColumns,
+                                       .y = mixed,
+                                       .y_stride = kTileColumns,
+                                       .columns = panel.columns});
   }
 }
 
@@ -183,52 +207,58 @@ inline void finish_panel(const AttentionArgs& args, int64_t first, int64_t count
 }
 
 /// Fills `block` with keys and values [first, first + count).
-inline void load_keys(const AttentionArgs& args, int64_t first, int64_t count, KeyBlock& block) {
+template <typename Words>
+void load_keys(const AttentionArgs& args, int64_t first, int64_t count, KeyBlock& block) {
+  const int64_t words = args.head_dim / Words::kSteps;
   block.count = count;
   // Keys wait where the values will lie until they are packed.
   widen_vectors(args, args.k, args.k_scales, {first, count}, block.values);
+  Words::join_neighbours({block.values, count, args.head_dim});
   pack_rows({.x = block.values,
-             .x_stride = args.head_dim,
+             .x_stride = words,
              .rows = count,
-             .depth = args.head_dim,
+             .depth = words,
              .panel_rows = isa::kTileRows,
              .row_begin = 0,
              .row_end = count,
              .packed = block.keys});
   widen_vectors(args, args.v, args.v_scales, {first, count}, block.values);
   block.has_finite_values = is_finite(block.values, count * args.head_dim);
+  Words::join_rows({block.values, count, args.head_dim});
 }
 
 /// Takes the first `keys` keys of a block, the first of which is key `first`, into a panel.
-inline void mix_keys(const KeyBlock& block, int64_t first, int64_t keys, int64_t head_dim,
-                     QueryPanel& panel, float* scores) {
-  score_block(block, keys, head_dim, panel, scores);
+template <typename Words>
+void mix_keys(const KeyBlock& block, int64_t first, int64_t keys, int64_t head_dim,
+              QueryPanel& panel, float* scores) {
+  score_block<Words>(block, keys, head_dim, panel, scores);
   const bool is_masked = first + keys > panel.seen_by_all;
   if (is_masked) mask_block(first, keys, panel, scores);
   soften_block(keys, head_dim, panel, scores);
   if (is_masked && !block.has_finite_values) {
     mix_seen(block.values, first, keys, head_dim, scores, panel);
   } else {
-    mix_block(block.values, keys, head_dim, scores, panel);
+    mix_block<Words>(block.values, keys, head_dim, scores, panel);
   }
 }
 
 /// Queries [first, first + count), count <= kQueryBlock.
-inline void attend_block(const AttentionArgs& args, int64_t first, int64_t count) {
+template <typename Words>
+void attend_block(const AttentionArgs& args, int64_t first, int64_t count) {
   alignas(64) QueryPanel panels[kQueryPanels];
   alignas(64) KeyBlock block;
   alignas(64) float scores[kKeyBlock * kTileColumns];
   const int64_t used = (count + kTileColumns - 1) / kTileColumns;
   for (int64_t p = 0; p < used; ++p) {
     const int64_t begin = p * kTileColumns;
-    start_panel(args, first + begin, least(kTileColumns, count - begin), panels[p]);
+    start_panel<Words>(args, first + begin, least(kTileColumns, count - begin), panels[p]);
   }
   const int64_t seen_by_any = panels[used - 1].seen_by_any;
   for (int64_t key = 0; key < seen_by_any; key += kKeyBlock) {
-    load_keys(args, key, least(kKeyBlock, seen_by_any - key), block);
+    load_keys<Words>(args, key, least(kKeyBlock, seen_by_any - key), block);
     for (int64_t p = 0; p < used; ++p) {
       const int64_t keys = least(kKeyBlock, panels[p].seen_by_any - key);
-      if (keys > 0) mix_keys(block, key, keys, args.head_dim, panels[p], scores);
+      if (keys > 0) mix_keys<Words>(block, key, keys, args.head_dim, panels[p], scores);
     }
   }
   for (int64_t p = 0; p < used; ++p) {
@@ -238,10 +268,22 @@ inline void attend_block(const AttentionArgs& args, int64_t first, int64_t count
 }
 
 /// One head of queries, blocked.
-inline void attend_blocked(const AttentionArgs& args) {
+template <typename Words>
+void attend_head(const AttentionArgs& args) {
   for (int64_t first = 0; first < args.queries; first += kQueryBlock) {
-    attend_block(args, first, least(kQueryBlock, args.queries - first));
+    attend_block<Words>(args, first, least(kQueryBlock, args.queries - first));
   }
+}
+
+/// The same in pairs of bf16 where that is allowed and the table has them; Value is F32. A masked
+/// key could share a word with one that is seen: those stay floats.
+template <typename Value>
+void attend_blocked(const AttentionArgs& args) {
+  if constexpr (MultipliesPairs<Value>) {
+    if (args.may_round && !args.causal && args.head_dim % 2 == 0)
+      return attend_head<Pairs<Value>>(args);
+  }
+  attend_head<Floats>(args);
 }
 
 void attend(const AttentionArgs& args) noexcept {
@@ -250,7 +292,7 @@ void attend(const AttentionArgs& args) noexcept {
     AttentionArgs one = args;
     one.q += head * args.head_dim;
     one.out += head * args.head_dim;
-    attend_blocked(one);
+    attend_blocked<F32>(one);
   }
 }
 

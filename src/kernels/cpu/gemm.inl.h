@@ -29,8 +29,12 @@ inline constexpr int64_t kPanelsPerPass = 2;
 // How far ahead, in floats, a tile asks for x: panels of one depth block lie one after the other.
 inline constexpr int64_t kTilePrefetch = 2048;
 
-inline int64_t least(int64_t a, int64_t b) {
+constexpr int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
+}
+
+constexpr int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
 }
 
 /// y[m][n] = start[m][n] + sum_k a[k][m] * b[k][n] for kRows rows and up to kTileColumns columns.
@@ -62,7 +66,12 @@ inline void store_columns(float* y, int64_t columns, int vector, F32 value) {
   }
 }
 
-template <int kRows, int kVectors>
+/// A step of depth in a tile: one product, of floats.
+struct FloatStep {
+  static F32 add(F32 sum, F32 a, F32 b) { return isa::fma(a, b, sum); }
+};
+
+template <typename Step, int kRows, int kVectors>
 void run_tile(const TileArgs& t) {
   F32 sum[kRows][kVectors];
 #pragma GCC unroll 16
@@ -84,7 +93,7 @@ void run_tile(const TileArgs& t) {
       const F32 x = isa::set(a[m]);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
-        sum[m][v] = isa::fma(x, weight[v], sum[m][v]);
+        sum[m][v] = Step::add(sum[m][v], x, weight[v]);
     }
     __builtin_prefetch(a + kTilePrefetch);
     a += t.a_step;
@@ -102,23 +111,24 @@ void run_tile(const TileArgs& t) {
 using RunTile = void (*)(const TileArgs&);
 
 /// run_tile for 1 to kTileRows rows, by number.
-template <int kVectors, int... kIndices>
+template <typename Step, int kVectors, int... kIndices>
 struct TileTable {
-  static constexpr RunTile kEntries[] = {run_tile<kIndices + 1, kVectors>...};
+  static constexpr RunTile kEntries[] = {run_tile<Step, kIndices + 1, kVectors>...};
 };
 
-template <int kVectors, int kCount, int... kIndices>
-struct MakeTileTable : MakeTileTable<kVectors, kCount - 1, kCount - 1, kIndices...> {};
+template <typename Step, int kVectors, int kCount, int... kIndices>
+struct MakeTileTable : MakeTileTable<Step, kVectors, kCount - 1, kCount - 1, kIndices...> {};
 
-template <int kVectors, int... kIndices>
-struct MakeTileTable<kVectors, 0, kIndices...> : TileTable<kVectors, kIndices...> {};
+template <typename Step, int kVectors, int... kIndices>
+struct MakeTileTable<Step, kVectors, 0, kIndices...> : TileTable<Step, kVectors, kIndices...> {};
 
 /// The tile of `rows` rows; half as wide when the columns fit one vector.
-inline void run_tile_of(int64_t rows, const TileArgs& args) {
+template <typename Step = FloatStep>
+void run_tile_of(int64_t rows, const TileArgs& args) {
   if (args.columns <= kLanes) {
-    MakeTileTable<1, isa::kTileRows>::kEntries[rows - 1](args);
+    MakeTileTable<Step, 1, isa::kTileRows>::kEntries[rows - 1](args);
   } else {
-    MakeTileTable<isa::kTileVectors, isa::kTileRows>::kEntries[rows - 1](args);
+    MakeTileTable<Step, isa::kTileVectors, isa::kTileRows>::kEntries[rows - 1](args);
   }
 }
 

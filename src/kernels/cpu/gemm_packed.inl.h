@@ -29,8 +29,9 @@ inline constexpr int64_t kMaxNarrowGroup = (kNarrowBytes - kLineBytes) / kPacked
 // What narrow bytes are lowered by, so that code * activation leaves room for a second product in
 // 16 bits: codes of [64, 192] become [0, 128], and 2 * 128 * 127 < 2^15.
 inline constexpr uint8_t kNarrowLowering = 64;
-// Codes of x that may be counted on to stay in L2 beside the rest.
-inline constexpr int64_t kResidentCodes = 128 << 10;
+// Rows whose sums wait side by side between two blocks: in y they lie a power of two apart, or
+// nearly, and would evict one another from L1.
+inline constexpr int64_t kWaitingRows = 600;
 
 /// Parts of each packed line into a line of their own, group by group; scales are copied.
 inline void split_lines(const uint8_t* packed, int64_t lines, int64_t groups, uint8_t* split) {
@@ -358,6 +359,7 @@ struct DotBlock {
   int64_t groups;
   const uint8_t* codes;
   const uint8_t* next;  // packed codes of the block after this
+  bool is_last;         // of the tile
 };
 
 /// Runs a tile that has fewer than 16 columns: y goes through a copy of full width.
@@ -378,19 +380,42 @@ inline void run_narrow(RunDots run, const DotTile& tile, int64_t rows, int64_t c
   }
 }
 
+/// Where the sums of the first row are when a block begins and when it ends, and how far apart rows
+/// lie: in y at last, in `waiting` between two blocks if that has room for them.
+struct BlockEnds {
+  const float* start;
+  int64_t start_stride;  // 0: one row for all
+  float* end;
+  int64_t end_stride;
+
+  BlockEnds(const PackedGemmArgs& args, const DotBlock& block, float* waiting) {
+    alignas(64) static constexpr float kNoBias[kPackedRows] = {};
+    end = args.y + args.row_begin * args.y_stride + block.column;
+    end_stride = args.y_stride;
+    const bool can_wait = args.row_end - args.row_begin <= kWaitingRows;
+    start = can_wait ? waiting : end;
+    start_stride = can_wait ? kPackedRows : args.y_stride;
+    if (!block.is_last && can_wait) {
+      end = waiting;
+      end_stride = kPackedRows;
+    }
+    if (block.group == 0) {
+      start = args.bias == nullptr ? kNoBias : args.bias + block.column;
+      start_stride = 0;
+    }
+  }
+};
+
 /// All rows of the call times one block.
 template <typename From>
-void multiply_dots(const PackedGemmArgs& args, const DotBlock& block) {
-  alignas(64) static constexpr float kNoBias[kPackedRows] = {};
+void multiply_dots(const PackedGemmArgs& args, const DotBlock& block, float* waiting) {
   const PackedWeights& w = args.weight;
   const int64_t groups = w.depth / w.group;
   const int64_t columns = least(kPackedRows, args.column_end - block.column);
-  const bool is_first = block.group == 0;
+  const BlockEnds ends(args, block, waiting);
   for (int64_t row = args.row_begin; row < args.row_end; row += args.panel_rows) {
     const int64_t rows = least(args.panel_rows, args.rows - row);
     const RunDots run = DotTable<From, isa::kDotRows>::kEntries[rows - 1];
-    float* y = args.y + row * args.y_stride + block.column;
-    const float* bias = args.bias == nullptr ? kNoBias : args.bias + block.column;
     const int64_t first = row * groups + block.group * rows;
     const DotTile tile{.codes = block.codes,
                        .next = block.next,
@@ -400,10 +425,10 @@ void multiply_dots(const PackedGemmArgs& args, const DotBlock& block) {
                        .x = args.codes + row * w.depth + block.group * w.group * rows,
                        .x_scales = args.scales + first,
                        .x_sums = args.sums + first,
-                       .start = is_first ? bias : y,
-                       .start_stride = is_first ? 0 : args.y_stride,
-                       .y = y,
-                       .y_stride = args.y_stride};
+                       .start = ends.start + (row - args.row_begin) * ends.start_stride,
+                       .start_stride = ends.start_stride,
+                       .y = ends.end + (row - args.row_begin) * ends.end_stride,
+                       .y_stride = ends.end_stride};
     if (columns == kPackedRows) {
       run(tile);
     } else {
@@ -412,14 +437,13 @@ void multiply_dots(const PackedGemmArgs& args, const DotBlock& block) {
   }
 }
 
-/// How a call goes through W: blocks of groups of one tile at a time.
+/// How a call goes through W: the whole depth of a tile, then the next, a block of groups at a
+/// time. The codes of x go by once a tile, four bytes a cycle, which L3 delivers too.
 struct Walk {
-  int64_t lines;         // of codes in a packed group
-  int64_t groups;        // in the depth
-  int64_t step;          // groups of a block
-  bool is_split;         // codes are split before they meet x
-  bool is_tile_by_tile;  // the whole depth of a tile, then the next; else all tiles of a block of
-                         // depth
+  int64_t lines;   // of codes in a packed group
+  int64_t groups;  // in the depth
+  int64_t step;    // groups of a block
+  bool is_split;   // codes are split before they meet x
 
   int64_t group_bytes() const { return (lines + 1) * kLineBytes; }
 
@@ -427,20 +451,17 @@ struct Walk {
 };
 
 /// One panel of x reads codes in place, over the whole depth. More take a block of groups at a
-/// time, whose codes are split once for all; when x is too large for L2, one block of depth after
-/// another, so that its part of x stays there while the tiles go by.
+/// time, whose codes are split once for all.
 template <typename Split>
 Walk plan_walk(const PackedGemmArgs& args) {
   const PackedWeights& w = args.weight;
-  const int64_t rows = args.row_end - args.row_begin;
   Walk walk{};
   walk.lines = w.group * w.bits * kPackedRows / (8 * kLineBytes);
   walk.groups = w.depth / w.group;
   const int64_t fitting = kSplitBytes / (walk.lines * Split::kStride + kLineBytes);
-  walk.is_split = rows > args.panel_rows && fitting > 0 && Split::kStride > kLineBytes;
-  walk.is_tile_by_tile = rows <= args.panel_rows || rows * w.depth <= kResidentCodes;
-  const int64_t blocked = fitting > 0 ? fitting : 1;
-  walk.step = rows <= args.panel_rows ? walk.groups : blocked;
+  const bool is_one_panel = args.row_end - args.row_begin <= args.panel_rows;
+  walk.is_split = !is_one_panel && fitting > 0 && Split::kStride > kLineBytes;
+  walk.step = is_one_panel ? walk.groups : most(fitting, 1);
   return walk;
 }
 
@@ -452,41 +473,40 @@ inline Walk plan_lowered_walk(const PackedGemmArgs& args) {
   walk.lines = w.group * kPackedRows / kLineBytes;
   walk.groups = w.depth / w.group;
   walk.is_split = true;
-  walk.is_tile_by_tile = (args.row_end - args.row_begin) * w.depth <= kResidentCodes;
   walk.step = kNarrowBytes / walk.group_bytes();
   return walk;
 }
 
-/// Groups [g, g + step) of the tile at column n; `split` is scratch.
+/// What a call needs beside its operands.
+struct DotScratch {
+  alignas(64) uint8_t split[most(kNarrowBytes, kSplitBytes)];
+  alignas(64) float waiting[kWaitingRows * kPackedRows];
+};
+
+/// Groups [g, g + step) of the tile at column n.
 template <typename InPlace, typename Split>
 void multiply_at(const PackedGemmArgs& args, const Walk& walk, int64_t n, int64_t g,
-                 uint8_t* split) {
+                 DotScratch& scratch) {
   const int64_t tile = n / kPackedRows * walk.tile_bytes();
   const uint8_t* codes = args.weight.data + tile + g * walk.group_bytes();
-  DotBlock block{n, g, least(walk.step, walk.groups - g), codes, codes};
-  block.next += walk.is_tile_by_tile ? block.groups * walk.group_bytes() : walk.tile_bytes();
+  const int64_t groups = least(walk.step, walk.groups - g);
+  DotBlock block{
+      n, g, groups, codes, codes + groups * walk.group_bytes(), g + groups == walk.groups};
   if (walk.is_split) {
-    Split::prepare(codes, walk.lines, block.groups, split);
-    block.codes = split;
-    multiply_dots<Split>(args, block);
+    Split::prepare(codes, walk.lines, groups, scratch.split);
+    block.codes = scratch.split;
+    multiply_dots<Split>(args, block, scratch.waiting);
   } else {
-    multiply_dots<InPlace>(args, block);
+    multiply_dots<InPlace>(args, block, scratch.waiting);
   }
 }
 
 template <typename InPlace, typename Split>
 void multiply_packed(const PackedGemmArgs& args, const Walk& walk) {
-  alignas(64) uint8_t split[kNarrowBytes > kSplitBytes ? kNarrowBytes : kSplitBytes];
-  if (walk.is_tile_by_tile) {
-    for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows) {
-      for (int64_t g = 0; g < walk.groups; g += walk.step)
-        multiply_at<InPlace, Split>(args, walk, n, g, split);
-    }
-  } else {
-    for (int64_t g = 0; g < walk.groups; g += walk.step) {
-      for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows)
-        multiply_at<InPlace, Split>(args, walk, n, g, split);
-    }
+  DotScratch scratch;
+  for (int64_t n = args.column_begin; n < args.column_end; n += kPackedRows) {
+    for (int64_t g = 0; g < walk.groups; g += walk.step)
+      multiply_at<InPlace, Split>(args, walk, n, g, scratch);
   }
 }
 
