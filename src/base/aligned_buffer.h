@@ -6,7 +6,9 @@
 
 namespace vila {
 
-/// Owner (move-only) of `size` uninitialised bytes at a 64-byte boundary.
+/// Owner (move-only) of `size` uninitialised bytes at a 64-byte boundary. From 4 MiB on it is a mapping
+/// of its own, in huge pages where the system has them: freed, it goes back to the system at once,
+/// whatever was allocated after it.
 /// @throws Error{insufficient_memory} when the allocation fails.
 class AlignedBuffer {
  public:
@@ -23,6 +25,12 @@ class AlignedBuffer {
 
  private:
   struct Free {
+    size_t mapped;  // bytes of the mapping; 0: from the heap
+
+    Free() : mapped(0) {}
+
+    explicit Free(size_t bytes) : mapped(bytes) {}
+
     void operator()(std::byte* data) const noexcept;
   };
 

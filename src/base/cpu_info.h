@@ -25,4 +25,7 @@ CpuInfo detect_cpu();
 /// Largest resident set of this process so far, in bytes.
 int64_t peak_resident_bytes();
 
+/// Resident set of this process now, in bytes; 0 where the system does not tell.
+int64_t resident_bytes();
+
 }  // namespace vila

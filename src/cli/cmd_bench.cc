@@ -21,7 +21,6 @@
 #include "engine/vision_error.h"
 #include "formats/checkpoint.h"
 #include "media/tiling.h"
-#include "model/kv_cache.h"
 
 namespace vila::cli {
 namespace {
@@ -71,8 +70,8 @@ engine::Engine make_engine(const BenchOptions& options) {
   const int64_t context = options.batch * (options.prompt + options.gen);  // pictures aside
   if (options.random.empty()) return load_engine(options.model, context, options.has_image);
   const spec::VilaConfig config = random_config(options.random);
-  check_memory({.weights = random_weight_bytes(config),
-                .kv_cache = model::KvCache::bytes(config.llm, context, kv_dtype(options.model))},
+  check_memory(engine::plan_memory(random_weight_bytes(config), config,
+                                   {context, options.has_image ? 1 : 0, kv_dtype(options.model)}),
                options.model);
   engine::LoadOptions load = load_options(options.model);
   if (options.has_image) load.kept_tokens = context;  // for the second question

@@ -72,13 +72,13 @@ Json model_json(const fs::path& model, double bytes_per_second) {
   try {
     const formats::Checkpoint checkpoint = formats::open_checkpoint(model);
     const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-    const MemoryNeed need =
-        memory_need(checkpoint, config, config.model_max_length, engine::LoadOptions{}.kv);
-    row["weights"] = need.weights;
-    row["kv_cache"] = need.kv_cache;
+    const engine::MemoryPlan plan = engine::plan_memory(
+        checkpoint, config, {config.model_max_length, 1, engine::LoadOptions{}.kv});
+    row["weights"] = plan.weights;
+    row["kv_cache"] = plan.kv_cache;
     row["context"] = config.model_max_length;
-    row["fits"] = need.total() <= available_memory();
-    row["decode_tok_s_at_most"] = bytes_per_second / static_cast<double>(need.weights);
+    row["fits"] = plan.total() <= available_memory();
+    row["decode_tok_s_at_most"] = bytes_per_second / static_cast<double>(plan.weights);
   } catch (const Error& error) {
     row["error"] = error.message();
   }

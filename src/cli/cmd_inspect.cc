@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "engine/memory_plan.h"
 #include "formats/checkpoint.h"
 #include "quantize/card.h"
 #include "spec/config.h"
@@ -92,41 +93,19 @@ Json tensors_json(const formats::Checkpoint& checkpoint) {
   return rows;
 }
 
-// Tiles of one picture that go through the tower together, at most.
-int64_t most_tiles(const spec::VilaConfig& config) {
-  const media::ProcessorConfig& processor = config.image_processor;
-  if (processor.mode == media::ProcessorConfig::Mode::dynamic) return processor.max_tiles + 1;
-  if (!config.s2) return 1;
-  int64_t tiles = 0;
-  for (const int64_t side : config.s2->sides) {
-    const int64_t count = side / config.s2->tile;
-    tiles = config.s2->is_dynamic ? tiles + count * count : std::max(tiles, count * count);
-  }
-  const int64_t largest = config.s2->sides.back() / config.s2->tile;
-  const int64_t extra = config.s2->is_dynamic ? processor.max_tiles - largest * largest : 0;
-  return tiles + std::max<int64_t>(extra, 0);
-}
-
-// Largest live set of the tower for one group of pictures: input and output of a layer, its
-// queries, keys and values, and the wide rows of the MLP.
-int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
-  if (!config.has_vision()) return 0;
-  const spec::VisionConfig& vision = *config.vision;
-  const int64_t row = 5 * vision.hidden_size + vision.intermediate_size;
-  return images * most_tiles(config) * vision.rows() * row * static_cast<int64_t>(sizeof(float));
-}
-
 Json memory_json(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                  const InspectOptions& options) {
   const int64_t context = options.context > 0 ? options.context : config.model_max_length;
-  const MemoryNeed need = memory_need(checkpoint, config, context, kv_dtype(options.model));
-  const int64_t vision = vision_peak(config, options.images);
+  const engine::MemoryPlan plan = engine::plan_memory(
+      checkpoint, config, {context, options.images, kv_dtype(options.model)});
   return {{"context", std::min(context, config.model_max_length)},
           {"images", options.images},
-          {"weights", need.weights},
-          {"kv_cache", need.kv_cache},
-          {"vision_peak", vision},
-          {"total", need.total() + vision},
+          {"program", plan.program},
+          {"weights", plan.weights},
+          {"kv_cache", plan.kv_cache},
+          {"vision_peak", plan.vision_peak},
+          {"text_peak", plan.text_peak},
+          {"total", plan.total()},
           {"available", available_memory()}};
 }
 
@@ -231,7 +210,8 @@ double megabytes(const Json& bytes) {
 void print_memory(const Json& memory) {
   write_out(fmt::format("memory for {} tokens of context and {} pictures, in MB\n",
                         memory["context"].get<int64_t>(), memory["images"].get<int64_t>()));
-  for (const char* name : {"weights", "kv_cache", "vision_peak", "total", "available"}) {
+  for (const char* name :
+       {"program", "weights", "kv_cache", "vision_peak", "text_peak", "total", "available"}) {
     write_out(fmt::format("  {:<14}{:>10.1f}\n", name, megabytes(memory[name])));
   }
 }
@@ -291,7 +271,7 @@ Action add_inspect(CLI::App& app) {
   add_base_option(app, options->model.base);
   add_mmproj_option(app, options->model.mmproj);
   app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
-  app.add_flag("--memory", options->has_memory, "What it needs: weights, KV cache, vision, total");
+  app.add_flag("--memory", options->has_memory, "What it needs: program, weights, KV cache, activations, total");
   add_kv_option(app, options->model);
   app.add_option("--context", options->context, "Tokens that --memory plans for")
       ->type_name("N")

@@ -135,24 +135,19 @@ engine::LoadOptions load_options(const ModelOptions& options) {
           .kv = kv_dtype(options)};
 }
 
-MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
-                       int64_t context, DType kv) {
-  const int64_t tokens = std::min(context, config.model_max_length);
-  return {.weights = checkpoint.weight_bytes(),
-          .kv_cache = model::KvCache::bytes(config.llm, tokens, kv)};
-}
-
 int64_t available_memory() {
   return std::min(meminfo_available(), control_group_available());
 }
 
-void check_memory(const MemoryNeed& need, const ModelOptions& options) {
+void check_memory(const engine::MemoryPlan& plan, const ModelOptions& options) {
   const int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
-  if (need.total() <= limit) return;
+  if (plan.total() <= limit) return;
+  const auto megabytes = [](int64_t bytes) { return static_cast<double>(bytes) / kMegabyte; };
   fail(ErrorCode::insufficient_memory,
-       "memory: expected at least {:.1f} MB (weights {:.1f}, KV cache {:.1f}), found {:.1f} MB{}",
-       static_cast<double>(need.total()) / kMegabyte, static_cast<double>(need.weights) / kMegabyte,
-       static_cast<double>(need.kv_cache) / kMegabyte, static_cast<double>(limit) / kMegabyte,
+       "memory: expected at least {:.1f} MB (weights {:.1f}, KV cache {:.1f}, the rest {:.1f}), "
+       "found {:.1f} MB{}",
+       megabytes(plan.total()), megabytes(plan.weights), megabytes(plan.kv_cache),
+       megabytes(plan.total() - plan.weights - plan.kv_cache), megabytes(limit),
        options.memory_limit > 0 ? " (--memory-limit)" : " free");
 }
 
@@ -166,7 +161,7 @@ engine::Engine load_engine(const formats::Checkpoint& checkpoint, const ModelOpt
                            int64_t context, bool keeps_answers) {
   check_device(options.device);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-  check_memory(memory_need(checkpoint, config, context, kv_dtype(options)), options);
+  check_memory(engine::plan_memory(checkpoint, config, {context, 0, kv_dtype(options)}), options);
   engine::LoadOptions load = load_options(options);
   if (keeps_answers) load.kept_tokens = context;
   return engine::Engine::load(checkpoint, load);

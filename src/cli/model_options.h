@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "engine/memory_plan.h"
 
 namespace CLI {
 class App;
@@ -54,23 +55,11 @@ DType kv_dtype(const ModelOptions& options);
 /// How to compute, as the options say.
 engine::LoadOptions load_options(const ModelOptions& options);
 
-/// Bytes that a model needs: its weights as they run, and keys and values of `context` tokens.
-struct MemoryNeed {
-  int64_t weights = 0;
-  int64_t kv_cache = 0;
-
-  int64_t total() const { return weights + kv_cache; }
-};
-
-/// What a checkpoint needs for `context` tokens, or for all that the model takes if that is less.
-MemoryNeed memory_need(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
-                       int64_t context, DType kv);
-
 /// Bytes the machine, or the container around us, can still give.
 int64_t available_memory();
 
-/// Throws Error{insufficient_memory} with both figures when `need` is more than the limit.
-void check_memory(const MemoryNeed& need, const ModelOptions& options);
+/// Throws Error{insufficient_memory} with both figures when `plan` is more than the limit.
+void check_memory(const engine::MemoryPlan& plan, const ModelOptions& options);
 
 /// Resolves the name, checks memory for `context` tokens, and loads.
 /// @throws Error as resolve_model(), check_memory() and Engine::load(); Error{invalid_argument} for

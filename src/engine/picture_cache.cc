@@ -17,15 +17,6 @@ namespace {
 constexpr int64_t kActivationBytes = int64_t{24} << 20;
 constexpr int64_t kMaxGroup = 16;
 
-int64_t group_size(const spec::VilaConfig& config) {
-  const spec::VisionConfig& vision = *config.vision;
-  const int64_t row_floats = 7 * vision.hidden_size + 2 * vision.intermediate_size;
-  const int64_t largest = config.s2 ? config.s2->sides.back() / config.s2->tile : 1;
-  const int64_t picture_bytes =
-      largest * largest * vision.rows() * row_floats * static_cast<int64_t>(sizeof(float));
-  return std::clamp<int64_t>(kActivationBytes / picture_bytes, 1, kMaxGroup);
-}
-
 size_t bytes_of(std::span<const Tensor> media) {
   size_t bytes = 0;
   for (const Tensor& rows : media)
@@ -52,6 +43,15 @@ Pictures tiles_of(const spec::VilaConfig& config, const Video& video, Timings& t
 
 }  // namespace
 
+int64_t squares_of_group(const spec::VilaConfig& config) {
+  const spec::VisionConfig& vision = *config.vision;
+  const int64_t row_floats = 7 * vision.hidden_size + 2 * vision.intermediate_size;
+  const int64_t largest = config.s2 ? config.s2->sides.back() / config.s2->tile : 1;
+  const int64_t picture_bytes =
+      largest * largest * vision.rows() * row_floats * static_cast<int64_t>(sizeof(float));
+  return std::clamp<int64_t>(kActivationBytes / picture_bytes, 1, kMaxGroup);
+}
+
 EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
   drop_expired();
   ++clock_;
@@ -65,7 +65,7 @@ EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
     if (!is_known) missing.push_back(image);
   }
   const std::span<const ImagePointer> all = missing;
-  const size_t step = missing.empty() ? 1 : static_cast<size_t>(group_size(job.model.config()));
+  const size_t step = missing.empty() ? 1 : static_cast<size_t>(squares_of_group(job.model.config()));
   for (size_t begin = 0; begin < all.size(); begin += step) {
     encode_group(job, all.subspan(begin, std::min(step, all.size() - begin)), is_tiled, timings);
   }
@@ -160,7 +160,7 @@ Tensor PictureCache::encode_squares(const Job& job, std::span<const ImagePointer
   const auto count = std::ssize(squares);
   const Tensor all =
       Tensor::empty(DType::f32, {count, config.tokens_per_image(), config.llm.hidden_size});
-  const int64_t step = group_size(config);
+  const int64_t step = squares_of_group(config);
   for (int64_t begin = 0; begin < count; begin += step) {
     ArenaScope scope(job.ctx.arena);
     const int64_t end = std::min(begin + step, count);

@@ -21,6 +21,10 @@ struct EncodedPictures {
   std::vector<int64_t> tokens;  // how many media tokens each picture takes: its tiles, or 1
 };
 
+/// Squares (pictures or tiles) that go through the tower together, at most: few enough to keep the
+/// activations of a layer modest.
+int64_t squares_of_group(const spec::VilaConfig& config);
+
 /// Pictures as rows of the language model, each encoded once while its owner keeps it (several
 /// requests, turns of a conversation). Bounded: the longest unused go first. One thread.
 class PictureCache {

@@ -40,12 +40,12 @@ struct BlockRows {
   }
 };
 
-PackedMatrix pack_4bit(const BlockRows& blocks, int64_t group) {
-  Q4Matrix matrix = Q4Matrix::zeros(blocks.rows(), blocks.columns(), group);
+PackedMatrix pack_4bit(const BlockRows& blocks, int64_t group, int64_t begin, int64_t end) {
+  Q4Matrix matrix = Q4Matrix::zeros(end - begin, blocks.columns(), group);
   const auto groups = static_cast<size_t>(matrix.groups());
   for (int64_t n = 0; n < matrix.out; ++n) {
     const size_t first = static_cast<size_t>(n) * groups;
-    unpack_4bit_blocks(blocks.tensor.type, blocks.row(n),
+    unpack_4bit_blocks(blocks.tensor.type, blocks.row(begin + n),
                        {.codes = matrix.codes.rows(n, n + 1).values<uint8_t>(),
                         .scales = matrix.scales.values<float>().subspan(first, groups),
                         .offsets = matrix.offsets.values<float>().subspan(first, groups)});
@@ -53,17 +53,22 @@ PackedMatrix pack_4bit(const BlockRows& blocks, int64_t group) {
   return pack(matrix);
 }
 
-/// A tile at a time: tiles of the layout follow one another, and a matrix in float would be four
-/// times the result.
-PackedMatrix pack_8bit(const BlockRows& blocks, int64_t group) {
-  PackedMatrix matrix{
-      .out = blocks.rows(), .in = blocks.columns(), .group = group, .bits = 8, .data = {}};
-  matrix.data =
-      Tensor::empty(DType::u8, {PackedMatrix::bytes(matrix.out, matrix.in, group, matrix.bits)});
+PackedMatrix pack_rows(const BlockRows& blocks, const GgmlTypeInfo& info, int64_t begin,
+                       int64_t end) {
+  return info.packed_bits == 4 ? pack_4bit(blocks, info.group, begin, end)
+                               : quantise_rows_8bit(blocks.floats(begin, end), info.group);
+}
+
+/// A tile at a time: tiles of the layout follow one another, and a matrix of codes or floats would be
+/// two to eight times the result.
+PackedMatrix pack_blocks(const BlockRows& blocks, const GgmlTypeInfo& info) {
+  PackedMatrix matrix = pack_rows(blocks, info, 0, 1);
+  matrix.out = blocks.rows();
+  matrix.data = Tensor::empty(DType::u8, {matrix.tiles() * matrix.tile_bytes()});
   for (int64_t tile = 0; tile < matrix.tiles(); ++tile) {
     const int64_t begin = tile * PackedMatrix::kTileRows;
     const int64_t end = std::min(begin + PackedMatrix::kTileRows, matrix.out);
-    const PackedMatrix part = quantise_rows_8bit(blocks.floats(begin, end), group);
+    const PackedMatrix part = pack_rows(blocks, info, begin, end);
     std::memcpy(matrix.data.data<uint8_t>() + tile * matrix.tile_bytes(), part.data.raw(),
                 part.nbytes());
   }
@@ -92,9 +97,8 @@ QuantisedMatrix gguf_matrix(const GgufFile& file, const GgufTensor& tensor, cons
           .group = info.group,
           .bits = info.packed_bits,
           .pack =
-              [blocks, group = info.group, bits = info.packed_bits] {
-                PackedMatrix packed =
-                    bits == 4 ? pack_4bit(blocks, group) : pack_8bit(blocks, group);
+              [blocks, info] {
+                PackedMatrix packed = pack_blocks(blocks, info);
                 release_pages(blocks.tensor.data);
                 return packed;
               },

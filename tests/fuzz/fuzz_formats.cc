@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "formats/gguf.h"
 #include "formats/gguf_text_model.h"
+#include "formats/mmproj.h"
 #include "formats/pickle.h"
 #include "formats/safetensors.h"
 #include "formats/torch_file.h"
@@ -49,6 +50,20 @@ void fuzz_gguf(Bytes bytes) {
     const formats::GgufFile gguf = formats::read_gguf(file.path());
     for (const auto& [name, tensor] : formats::import_gguf(gguf).tensors)
       touch(tensor);
+  });
+}
+
+void fuzz_mmproj(Bytes bytes) {
+  const MemoryFile file(bytes);
+  let_refuse([&] {
+    formats::ModelPackage package;
+    package.parts[""];
+    package.files["config.json"] = R"({"hidden_size": 8})";
+    formats::attach_mmproj(formats::read_gguf(file.path()), package);
+    for (const auto& [part, tensors] : package.parts) {
+      for (const auto& [name, tensor] : tensors)
+        touch(tensor);
+    }
   });
 }
 

@@ -18,6 +18,7 @@ constexpr std::array kTargets = {
     FuzzTarget{"torch", fuzz_torch},
     FuzzTarget{"pickle", fuzz_pickle},
     FuzzTarget{"gguf", fuzz_gguf},
+    FuzzTarget{"mmproj", fuzz_mmproj},
     FuzzTarget{"vila", fuzz_vila},
     FuzzTarget{"tokenizer", fuzz_tokenizer},
     FuzzTarget{"image", fuzz_image},

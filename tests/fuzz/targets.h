@@ -29,6 +29,7 @@ void fuzz_safetensors(Bytes bytes);
 void fuzz_torch(Bytes bytes);
 void fuzz_pickle(Bytes bytes);
 void fuzz_gguf(Bytes bytes);
+void fuzz_mmproj(Bytes bytes);
 void fuzz_vila(Bytes bytes);
 void fuzz_tokenizer(Bytes bytes);
 void fuzz_image(Bytes bytes);
