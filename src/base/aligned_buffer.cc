@@ -18,12 +18,12 @@ constexpr int64_t kWorthMapping = 2 * kHugePage;
 
 std::byte* allocate(size_t size) {
   return static_cast<std::byte*>(
-      ::operator new(size, std::align_val_t{AlignedBuffer::kAlignment}, std::nothrow));
+      ::operator new (size, std::align_val_t{AlignedBuffer::kAlignment}, std::nothrow));
 }
 
-/// A mapping that begins at a huge page and asks for such pages: weights are read from end to end for
-/// each token, and with pages of 4 KiB the CPU spends a part of that time on translating addresses.
-/// nullptr: no memory. @param size  whole pages
+/// A mapping that begins at a huge page and asks for such pages: weights are read from end to end
+/// for each token, and with pages of 4 KiB the CPU spends a part of that time on translating
+/// addresses. nullptr: no memory. @param size  whole pages
 std::byte* map(size_t size) {
   const size_t reserved = size + static_cast<size_t>(kHugePage);
   void* memory =
@@ -55,7 +55,7 @@ void AlignedBuffer::Free::operator()(std::byte* data) const noexcept {
   if (mapped > 0) {
     ::munmap(data, mapped);
   } else {
-    ::operator delete(data, std::align_val_t{kAlignment});
+    ::operator delete (data, std::align_val_t{kAlignment});
   }
 }
 

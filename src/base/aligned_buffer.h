@@ -6,9 +6,9 @@
 
 namespace vila {
 
-/// Owner (move-only) of `size` uninitialised bytes at a 64-byte boundary. From 4 MiB on it is a mapping
-/// of its own, in huge pages where the system has them: freed, it goes back to the system at once,
-/// whatever was allocated after it.
+/// Owner (move-only) of `size` uninitialised bytes at a 64-byte boundary. From 4 MiB on it is a
+/// mapping of its own, in huge pages where the system has them: freed, it goes back to the system
+/// at once, whatever was allocated after it.
 /// @throws Error{insufficient_memory} when the allocation fails.
 class AlignedBuffer {
  public:

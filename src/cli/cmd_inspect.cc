@@ -96,8 +96,8 @@ Json tensors_json(const formats::Checkpoint& checkpoint) {
 Json memory_json(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                  const InspectOptions& options) {
   const int64_t context = options.context > 0 ? options.context : config.model_max_length;
-  const engine::MemoryPlan plan = engine::plan_memory(
-      checkpoint, config, {context, options.images, kv_dtype(options.model)});
+  const engine::MemoryPlan plan =
+      engine::plan_memory(checkpoint, config, {context, options.images, kv_dtype(options.model)});
   return {{"context", std::min(context, config.model_max_length)},
           {"images", options.images},
           {"program", plan.program},
@@ -271,7 +271,8 @@ Action add_inspect(CLI::App& app) {
   add_base_option(app, options->model.base);
   add_mmproj_option(app, options->model.mmproj);
   app.add_flag("--tensors", options->has_tensors, "List every tensor with shape and type");
-  app.add_flag("--memory", options->has_memory, "What it needs: program, weights, KV cache, activations, total");
+  app.add_flag("--memory", options->has_memory,
+               "What it needs: program, weights, KV cache, activations, total");
   add_kv_option(app, options->model);
   app.add_option("--context", options->context, "Tokens that --memory plans for")
       ->type_name("N")

@@ -41,8 +41,8 @@ int64_t vision_peak(const spec::VilaConfig& config, int64_t images) {
   return squares * (vision.rows() * row + pixels) * kFloat;
 }
 
-// The rows of the whole prompt, and of one layer: its input, both norms, queries, keys, values, what
-// is mixed and put out, both sums, gate, up and their product, and that once more as the last
+// The rows of the whole prompt, and of one layer: its input, both norms, queries, keys, values,
+// what is mixed and put out, both sums, gate, up and their product, and that once more as the last
 // product packs it; then the logits.
 int64_t text_peak(const spec::DecoderConfig& llm, int64_t context) {
   const int64_t heads = 2 * (llm.num_attention_heads + llm.num_key_value_heads) * llm.head_dim;

@@ -28,8 +28,8 @@ struct MemoryDemand {
   DType kv = DType::f16;
 };
 
-/// The plan of a model that is not loaded: `program` is what the process takes as it calls. A context
-/// longer than the model's counts as the model's.
+/// The plan of a model that is not loaded: `program` is what the process takes as it calls. A
+/// context longer than the model's counts as the model's.
 MemoryPlan plan_memory(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                        const MemoryDemand& demand);
 

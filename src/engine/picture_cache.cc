@@ -65,7 +65,8 @@ EncodedPictures PictureCache::encode(const Job& job, Timings& timings) {
     if (!is_known) missing.push_back(image);
   }
   const std::span<const ImagePointer> all = missing;
-  const size_t step = missing.empty() ? 1 : static_cast<size_t>(squares_of_group(job.model.config()));
+  const size_t step =
+      missing.empty() ? 1 : static_cast<size_t>(squares_of_group(job.model.config()));
   for (size_t begin = 0; begin < all.size(); begin += step) {
     encode_group(job, all.subspan(begin, std::min(step, all.size() - begin)), is_tiled, timings);
   }

@@ -59,8 +59,8 @@ PackedMatrix pack_rows(const BlockRows& blocks, const GgmlTypeInfo& info, int64_
                                : quantise_rows_8bit(blocks.floats(begin, end), info.group);
 }
 
-/// A tile at a time: tiles of the layout follow one another, and a matrix of codes or floats would be
-/// two to eight times the result.
+/// A tile at a time: tiles of the layout follow one another, and a matrix of codes or floats would
+/// be two to eight times the result.
 PackedMatrix pack_blocks(const BlockRows& blocks, const GgmlTypeInfo& info) {
   PackedMatrix matrix = pack_rows(blocks, info, 0, 1);
   matrix.out = blocks.rows();

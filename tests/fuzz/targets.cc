@@ -13,18 +13,12 @@ namespace vila::test {
 namespace {
 
 constexpr std::array kTargets = {
-    FuzzTarget{"json", fuzz_json},
-    FuzzTarget{"safetensors", fuzz_safetensors},
-    FuzzTarget{"torch", fuzz_torch},
-    FuzzTarget{"pickle", fuzz_pickle},
-    FuzzTarget{"gguf", fuzz_gguf},
-    FuzzTarget{"mmproj", fuzz_mmproj},
-    FuzzTarget{"vila", fuzz_vila},
-    FuzzTarget{"tokenizer", fuzz_tokenizer},
-    FuzzTarget{"image", fuzz_image},
-    FuzzTarget{"row", fuzz_row},
-    FuzzTarget{"config", fuzz_config},
-    FuzzTarget{"listing", fuzz_listing},
+    FuzzTarget{"json", fuzz_json},     FuzzTarget{"safetensors", fuzz_safetensors},
+    FuzzTarget{"torch", fuzz_torch},   FuzzTarget{"pickle", fuzz_pickle},
+    FuzzTarget{"gguf", fuzz_gguf},     FuzzTarget{"mmproj", fuzz_mmproj},
+    FuzzTarget{"vila", fuzz_vila},     FuzzTarget{"tokenizer", fuzz_tokenizer},
+    FuzzTarget{"image", fuzz_image},   FuzzTarget{"row", fuzz_row},
+    FuzzTarget{"config", fuzz_config}, FuzzTarget{"listing", fuzz_listing},
 };
 
 }  // namespace
