@@ -20,6 +20,13 @@ constexpr int64_t kMaxRows = 512;
 // Fewer rows in common than this are computed again sooner than they are found and copied.
 constexpr int64_t kLeastShared = 8;
 
+/// `rows` in as few steps as `most` allows, all of about one size: a short last one would read all
+/// weights for a few rows.
+int64_t even_step(int64_t rows, int64_t most) {
+  const int64_t steps = std::max<int64_t>((rows + most - 1) / most, 1);
+  return std::max<int64_t>((rows + steps - 1) / steps, 1);
+}
+
 }  // namespace
 
 int64_t rows_per_step(const spec::DecoderConfig& config, int64_t extra_floats) {
@@ -185,8 +192,9 @@ void Engine::State::keep(Sequence& sequence) {
 // Runs the rows that the cache does not have.
 void Engine::State::prefill(Sequence& sequence, const Tensor& rows) {
   const int64_t count = rows.dim(0);
-  const int64_t step = rows_per_step(model.config().llm, 0);
-  for (int64_t begin = sequence.cache().length(); begin < count; begin += step) {
+  const int64_t known = sequence.cache().length();
+  const int64_t step = even_step(count - known, rows_per_step(model.config().llm, 0));
+  for (int64_t begin = known; begin < count; begin += step) {
     ArenaScope scope(context().arena);
     const int64_t end = std::min(begin + step, count);
     const model::SequenceStep part{&sequence.cache(), end - begin};

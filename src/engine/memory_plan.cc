@@ -14,6 +14,8 @@ namespace vila::engine {
 namespace {
 
 constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+// What Linux maps of a file around a page that is read.
+constexpr int64_t kReadAround = 64 << 10;
 
 // Tiles of one picture, at most.
 int64_t most_tiles(const spec::VilaConfig& config) {
@@ -59,7 +61,6 @@ bool is_vision(std::string_view name) {
 // which come with those around them.
 int64_t unread_embeddings(const formats::Checkpoint& checkpoint, const spec::DecoderConfig& llm,
                           int64_t context) {
-  constexpr int64_t kReadAround = 64 << 10;  // what Linux maps at a fault
   const auto found = checkpoint.tensors.find("model.embed_tokens.weight");
   if (found == checkpoint.tensors.end() || llm.tie_word_embeddings) return 0;
   const auto bytes = static_cast<int64_t>(found->second.nbytes());
@@ -67,14 +68,17 @@ int64_t unread_embeddings(const formats::Checkpoint& checkpoint, const spec::Dec
   return std::max<int64_t>(bytes - context * std::max(row, kReadAround), 0);
 }
 
-// Without pictures, the pages of tower and projector are never read.
+// Without pictures, the matrices of tower and projector are never read, but for the pages around
+// the vectors between them.
 int64_t weights_used(const formats::Checkpoint& checkpoint, const spec::VilaConfig& config,
                      const MemoryDemand& demand) {
   int64_t bytes = checkpoint.weight_bytes();
   bytes -= unread_embeddings(checkpoint, config.llm, demand.context);
   if (demand.images > 0) return bytes;
-  for (const auto& [name, tensor] : checkpoint.tensors)
-    bytes -= is_vision(name) ? static_cast<int64_t>(tensor.nbytes()) : 0;
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    const auto size = static_cast<int64_t>(tensor.nbytes());
+    bytes -= is_vision(name) ? std::max<int64_t>(size - kReadAround, 0) : 0;
+  }
   for (const auto& [name, matrix] : checkpoint.quantised)
     bytes -= is_vision(name) ? matrix.bytes() : 0;
   return bytes;

