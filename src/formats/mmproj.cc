@@ -129,7 +129,7 @@ void extend_config(const GgufFile& file, bool is_clip, ModelPackage& package) {
   config["mm_vision_select_layer"] = feature_layer(file, blocks_of(file));
   config["mm_vision_select_feature"] = is_clip ? "patch" : "cls_patch";
   config["image_aspect_ratio"] =
-      gguf_get<std::string>(file, "clip.vision.image_aspect_ratio", "pad");
+      replace_invalid_utf8(gguf_get<std::string>(file, "clip.vision.image_aspect_ratio", "pad"));
   package.files["config.json"] = config.dump(2) + "\n";
 }
 
