@@ -145,7 +145,7 @@ struct PackedGemmArgs {
 ///           values once where they are, for few queries. Within either, the bits of out[i] depend
 ///           on its own query, on k, v and seen(i) only: not on the other queries of the call.
 /// Accuracy  within 1e-5 * max |v| of reference::attend for |scale * q . k| <= 64; with may_round
-///           2e-2 * max |v| for |scale * q . k| <= 4.
+///           4e-3 * max |v| for |scale * q . k| <= 5.
 /// Cost      4 * queries * heads * keys * E flops; blocked: about 560 KiB of stack.
 struct AttentionArgs {
   const float* q;
