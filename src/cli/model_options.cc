@@ -161,7 +161,8 @@ engine::Engine load_engine(const formats::Checkpoint& checkpoint, const ModelOpt
                            int64_t context, bool keeps_answers) {
   check_device(options.device);
   const spec::VilaConfig config = spec::read_config(checkpoint.folder, checkpoint.vision_folder);
-  check_memory(engine::plan_memory(checkpoint, config, {context, 0, kv_dtype(options)}), options);
+  // Whether pictures will come is not known yet: the tower counts.
+  check_memory(engine::plan_memory(checkpoint, config, {context, 1, kv_dtype(options)}), options);
   engine::LoadOptions load = load_options(options);
   if (keeps_answers) load.kept_tokens = context;
   return engine::Engine::load(checkpoint, load);
